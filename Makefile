@@ -1,0 +1,46 @@
+# The thin front of CMake. `make help` lists the targets.
+SHELL := /bin/bash
+BUILD ?= build
+PREFIX ?= /usr/local
+FUZZ_SECONDS ?= 20
+JOBS ?= $(shell nproc)
+export CTEST_OUTPUT_ON_FAILURE := 1
+
+.PHONY: all build demo test bench fuzz lint install setup clean help
+
+all: build
+
+build:                  ## the library and the command (build/tamis)
+	@scripts/setup.sh --check
+	@cmake --preset release -B $(BUILD) > /dev/null
+	@cmake --build $(BUILD) -j $(JOBS)
+
+demo: setup build       ## a real model pruned, packed, run and judged; draws report.html
+	@scripts/demo.sh $(BUILD)/tamis
+
+test: setup build       ## every test, then again with sanitizers
+	@cd $(BUILD) && ctest -j $(JOBS)
+	@cmake --preset debug > /dev/null && cmake --build build-debug -j $(JOBS)
+	@cd build-debug && ctest -j $(JOBS)
+
+bench: build            ## kernels beside their rivals, rows of JSON
+	@$(BUILD)/bench_spmm
+
+fuzz: setup             ## each fuzz target for FUZZ_SECONDS
+	@cmake --preset fuzz > /dev/null && cmake --build build-fuzz -j $(JOBS)
+	@scripts/fuzz.sh build-fuzz $(FUZZ_SECONDS)
+
+lint: setup build       ## layers, names, sizes, format, clang's warnings
+	@scripts/lint.sh $(BUILD)
+
+install: build          ## to PREFIX (default /usr/local)
+	@cmake --install $(BUILD) --prefix $(PREFIX)
+
+setup:                  ## installs the packages that are missing, or says how
+	@scripts/setup.sh
+
+clean:
+	@rm -rf build build-debug build-clang build-fuzz
+
+help:
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 12
