@@ -173,15 +173,23 @@ TMS_API int32_t tms_context_threads(const tms_context *context);
 /* ---- Patterns: which zeros are allowed --------------------------------------------------------
  */
 
+/* Enumerator, name in the code, and an example of the text form, which is the grammar too: a word
+ * with ':' is keep:group, one with 'x' rows (n) by columns (k), one with '%' the share of zeros,
+ * any other stands for itself. A scope may follow. docs/patterns.md explains each. */
+#define TMS_PATTERN_MAP(X)                                                                         \
+    X(NONE, dense, "dense")                                                                        \
+    X(UNSTRUCTURED, unstructured, "unstructured 80%")                                              \
+    X(NM, nm, "2:4") /* keep of every group along k; share unused */                               \
+    X(BLOCK, block, "block 32x32 90%")                                                             \
+    X(ROWS, rows, "rows 50%")                             /* output features */                    \
+    X(COLUMNS, columns, "columns 50%")                    /* input features */                     \
+    X(NM_IN_BLOCK, nm_in_block, "2:4 in block 64x64 50%") /* n:m inside the blocks that stay */
+
 typedef enum tms_pattern_kind {
-    TMS_PATTERN_NONE,         /* dense */
-    TMS_PATTERN_UNSTRUCTURED, /* "unstructured 80%" */
-    TMS_PATTERN_NM,           /* "2:4": keep of every group along k; share unused */
-    TMS_PATTERN_BLOCK,        /* "block 32x32 90%": rows (n) by columns (k) */
-    TMS_PATTERN_ROWS,         /* "rows 50%": output features */
-    TMS_PATTERN_COLUMNS,      /* "columns 50%": input features */
-    TMS_PATTERN_NM_IN_BLOCK,  /* "2:4 in block 64x64 50%": n:m inside the blocks that stay */
-    TMS_PATTERN_KIND_COUNT
+#define TMS_PATTERN_ENUM(id, name, example) TMS_PATTERN_##id,
+    TMS_PATTERN_MAP(TMS_PATTERN_ENUM)
+#undef TMS_PATTERN_ENUM
+        TMS_PATTERN_KIND_COUNT
 } tms_pattern_kind;
 
 typedef enum tms_scope {
@@ -197,7 +205,8 @@ typedef struct tms_pattern {
     tms_pattern_kind kind;
     tms_scope scope;
     int32_t keep, group; /* nm: keep of every `group` along k, 1 <= keep < group <= 64 */
-    int32_t block_rows, block_columns; /* block: 1 .. 65536 each */
+    int32_t block_rows, block_columns; /* block: 1 .. 65536 each; with n:m in it, columns are a
+                                        * multiple of group */
     int64_t share_ppb;                 /* 0 .. 1000000000 */
 } tms_pattern;
 
@@ -211,9 +220,9 @@ TMS_API tms_status tms_pattern_parse(const char *text, tms_pattern *out_pattern)
 TMS_API tms_status tms_pattern_print(const tms_pattern *pattern,
                                      char out_text[TMS_PATTERN_TEXT_MAX]);
 
-/* Whether a matrix of n x k can hold the pattern: k a multiple of the group (and for 2:4 in blocks,
- * of block columns a multiple of the group). Any block fits any shape: edge blocks are smaller.
- * Returns TMS_OK or TMS_ERR_PATTERN. Since 0.1. */
+/* Whether a matrix of n x k can hold the pattern: with n:m, k must be a multiple of the group. Any
+ * block fits any shape: edge blocks are smaller. Returns TMS_OK, TMS_ERR_PATTERN or TMS_ERR_INVALID
+ * (a pattern or shape that makes no sense). Since 0.1. */
 TMS_API tms_status tms_pattern_fits(const tms_pattern *pattern, int64_t n, int64_t k);
 
 /* ---- Matrices: canonical formats --------------------------------------------------------------
@@ -352,6 +361,12 @@ typedef struct tms_check_report {
     char text[320]; /* a sentence: "holds ..." or the violation with its values */
 } tms_check_report;
 
+static inline tms_check_report tms_check_report_default(void) {
+    tms_check_report report = TMS_INIT_ZERO;
+    report.struct_size = sizeof(report);
+    return report;
+}
+
 /* Checks that a dense matrix holds the pattern: no group of n:m has more non-zeros than keep; at
  * least the share of elements (blocks, rows, columns) is zero. Not holding is not a failure: see
  * out_report->holds. Returns TMS_OK, TMS_ERR_INVALID, TMS_ERR_PATTERN (does not fit). Since 0.1. */
@@ -366,8 +381,14 @@ typedef struct tms_zero_report {
     int64_t zero_blocks[4], blocks[4]; /* of 8x8, 16x16, 32x32, 64x64 */
     int32_t holds_2_4, holds_1_4;      /* every group of 4 along k has at most 2 (1) non-zeros */
     int64_t non_finite;                /* NaN or Inf */
-    int64_t first_non_finite_row, first_non_finite_column;
+    int64_t first_non_finite_row, first_non_finite_column; /* -1: none */
 } tms_zero_report;
+
+static inline tms_zero_report tms_zero_report_default(void) {
+    tms_zero_report report = TMS_INIT_ZERO;
+    report.struct_size = sizeof(report);
+    return report;
+}
 
 TMS_API tms_status tms_matrix_count(tms_context *context, const tms_matrix *dense,
                                     tms_zero_report *out_report);
