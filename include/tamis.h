@@ -81,8 +81,9 @@ TMS_API const char *tms_status_text(tms_status status);
  * Valid until the next tms_ call on this thread; "" before any failure. */
 TMS_API const char *tms_error_text(void);
 
-/* "0.1.0". */
+/* "0.1.0", and the commit it was built from ("unknown" outside a git checkout). */
 TMS_API const char *tms_version_text(void);
+TMS_API const char *tms_commit_text(void);
 
 /* ---- Types of elements ---------------------------------------------------------------------- */
 
@@ -814,6 +815,10 @@ typedef struct tms_bench_row {
     const char *label; /* layer or model */
 } tms_bench_row;
 
+/* The row as one line of JSON, without a line end: writes at most text_bytes bytes with the closing
+ * 0; returns the length it would have. */
+TMS_API size_t tms_bench_row_print(const tms_bench_row *row, char *text, size_t text_bytes);
+
 typedef int32_t (*tms_bench_sink)(void *user, const tms_bench_row *row); /* other than 0: stop */
 
 typedef struct tms_shape {
@@ -831,11 +836,15 @@ typedef struct tms_bench_desc {
     int32_t layer_count;
     const int64_t *tokens; /* none: 1, 64, 256 */
     int32_t token_count;
-    const char *const *models; /* whole models; the first one dense: the others' ratio is to it */
+    /* Whole models, side by side on the same texts; ratios are to the first, the dense one. */
+    const char *const *models;
+    const tms_model_desc *model_descs; /* one a model; NULL: the default for all */
     int32_t model_count;
-    const char *texts; /* text file for models, a text a line */
-    int32_t rounds;    /* 0: 9 */
-    int32_t is_cold;   /* 1: rotate over copies of the weights that leave the caches */
+    const char *const *texts; /* for models; UTF-8, lengths in bytes */
+    const size_t *lengths;
+    int64_t text_count;
+    int32_t rounds;  /* 0: 9 */
+    int32_t is_cold; /* 1: rotate over copies of the weights that leave the caches */
     tms_progress progress;
     void *progress_user;
 } tms_bench_desc;

@@ -1,0 +1,108 @@
+/* Values of options: each says in a sentence what it did not understand. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "options.h"
+
+/* A taker that has said what is wrong: `return refused(cli_fail(...))`. */
+static bool refused(cli_exit code) {
+    (void)code;
+    return false;
+}
+
+/* Room for one more item of `bytes`; the lists of a command line are short. */
+static void *grow(void *items, int32_t count, size_t bytes) {
+    void *grown = realloc(items, ((size_t)count + 1) * bytes);
+
+    if (grown == NULL)
+        cli_fail(CLI_FAILED, "out of memory: %zu bytes were not to be had",
+                 ((size_t)count + 1) * bytes);
+    return grown;
+}
+
+/* A whole number at *text, in [1, limit]; moves *text behind it. */
+static bool read_number(const char **text, int64_t limit, int64_t *out) {
+    char *end = NULL;
+    long long value;
+
+    if (**text < '0' || **text > '9')
+        return false;
+    errno = 0;
+    value = strtoll(*text, &end, 10);
+    if (errno != 0 || value < 1 || value > limit)
+        return false;
+    *text = end;
+    *out = value;
+    return true;
+}
+
+bool cli_take_flag(const char *option, const char *text, void *target) {
+    (void)option, (void)text;
+    *(int32_t *)target = 1;
+    return true;
+}
+
+bool cli_take_text(const char *option, const char *text, void *target) {
+    const char **out = target;
+
+    if (*out != NULL)
+        return refused(
+            cli_fail(CLI_MISUSE, "%s is given twice: \"%s\" and \"%s\"", option, *out, text));
+    if (*text == '\0')
+        return refused(cli_fail(CLI_MISUSE, "%s is empty", option));
+    *out = text;
+    return true;
+}
+
+bool cli_take_texts(const char *option, const char *text, void *target) {
+    cli_texts *list = target;
+    const char **items = grow(list->items, list->count, sizeof *items);
+
+    (void)option;
+    if (items == NULL)
+        return false;
+    list->items = items;
+    list->items[list->count++] = text;
+    return true;
+}
+
+bool cli_take_count(const char *option, const char *text, void *target) {
+    const char *rest = text;
+    int64_t value;
+
+    if (!read_number(&rest, 4096, &value) || *rest != '\0')
+        return refused(cli_fail(
+            CLI_MISUSE, "%s is \"%s\", but must be a whole number from 1 to 4096", option, text));
+    *(int32_t *)target = (int32_t)value;
+    return true;
+}
+
+bool cli_take_isa(const char *option, const char *text, void *target) {
+    static const struct {
+        const char *name;
+        uint32_t bits;
+    } sets[] = {
+        {"none", TMS_ISA_NONE}, {"avx2", TMS_ISA_AVX2}, {"avx512", TMS_ISA_AVX2 | TMS_ISA_AVX512}};
+    uint32_t mask = 0;
+
+    for (const char *at = text;;) {
+        size_t length = strcspn(at, ",");
+        uint32_t bits = 0;
+
+        for (size_t i = 0; i < sizeof sets / sizeof sets[0]; i++)
+            if (strlen(sets[i].name) == length && strncmp(at, sets[i].name, length) == 0)
+                bits = sets[i].bits;
+        if (bits == 0 || (mask != 0 && (bits | mask) & TMS_ISA_NONE))
+            return refused(cli_fail(CLI_MISUSE,
+                                    "%s is \"%s\", but must be none, avx2, avx512 or "
+                                    "avx2,avx512",
+                                    option, text));
+        mask |= bits;
+        if (at[length] == '\0')
+            break;
+        at += length + 1;
+    }
+    *(uint32_t *)target = mask;
+    return true;
+}
