@@ -249,13 +249,14 @@ typedef struct tms_component {
     int32_t rank; /* 1 .. 3 */
     int64_t shape[3];
     size_t bytes; /* product of shape times element size */
-    void *data;   /* the caller's; aligned to its element */
+    void *data;   /* the caller's; aligned to its element, but for values, which may lie anywhere */
 } tms_component;
 
 #define TMS_COMPONENT_MAX 4
 
 /* A weight in one format: a view of arrays in the caller's memory. docs/formats.md has every bit.
- * Zero-filled it is a dense matrix of 0 x 0. */
+ * Comes from tms_matrix_dense, or from tms_matrix_size with data set afterwards. k is below 2^31.
+ */
 typedef struct tms_matrix {
     size_t struct_size;
     tms_format format;
@@ -300,7 +301,8 @@ TMS_API tms_status tms_matrix_size(tms_context *context, const tms_matrix *dense
 
 /* Writes dense's values into the components of a matrix sized from it. Kept values keep their bits;
  * -0.0 becomes +0.0, and *out_negative_zeros (may be NULL) counts those. The same dense matrix must
- * be given as to tms_matrix_size; one that does not fit is TMS_ERR_INVALID. Since 0.1. */
+ * be given as to tms_matrix_size; nothing is written where it does not fit: TMS_ERR_INVALID, or as
+ * tms_matrix_size. Since 0.1. */
 TMS_API tms_status tms_matrix_encode(tms_context *context, const tms_matrix *dense,
                                      const tms_matrix *matrix, int64_t *out_negative_zeros);
 
@@ -310,8 +312,9 @@ TMS_API tms_status tms_matrix_decode(tms_context *context, const tms_matrix *mat
                                      void *out_values);
 
 /* Checks every length, offset and index against docs/formats.md, so that any later use is safe.
- * Values are not judged. Returns TMS_OK, TMS_ERR_INVALID or TMS_ERR_FORMAT, saying which entry of
- * which component is wrong, its value and the limit. Since 0.1. */
+ * Values are not judged. Returns TMS_OK, TMS_ERR_INVALID (fields and shapes), TMS_ERR_PATTERN (k is
+ * no multiple of nm's group) or TMS_ERR_FORMAT (entries), saying which entry of which component is
+ * wrong, its value and the limit. Since 0.1. */
 TMS_API tms_status tms_matrix_validate(tms_context *context, const tms_matrix *matrix);
 
 /* ---- Masks: selection and checking ------------------------------------------------------------
