@@ -1,4 +1,10 @@
-/* What a kernel is to the rest of the house: one row of a .def table, one function. */
+/* What a kernel is to the rest of the house: one row of a .def table in cpu/, one function.
+ *
+ * A family's table is cpu/<family>.def, named in kernels.def, with rows
+ *     TMS_KERNEL(name, needs, layout, format, fits, part, accepts, cost, work)
+ * Each of the five last is a function tmsi_spmm_<column>; the row declares them and the kernel
+ * itself, tmsi_<name>. Rows may share them. Only the kernel lies in a file with an ISA suffix: the
+ * others run on every machine, so they stand in a file without. */
 #ifndef TAMIS_SPMM_KERNEL_H
 #define TAMIS_SPMM_KERNEL_H
 
@@ -7,37 +13,56 @@
 #include "base/context.h"
 #include "format/layout.h"
 
-/* One call, all checked: leading dimensions and scale_y are set, pointers that the epilogue needs
- * are there, the image's layout is the plan's. */
+/* One call, all checked: t >= 1, leading dimensions and scale_y are set, pointers that the epilogue
+ * needs are there (and only those: the others are NULL), the image's layout is the plan's.
+ *
+ * The kernel writes y[t, column] for every token and column and nothing else, absmax_t where the
+ * problem asks for it; it reads nothing outside x, the part and the epilogue's arrays. The bits of
+ * y must not depend on the number of threads, and a token's row only on that token. */
 typedef struct tmsi_spmm_run {
     const tms_context *context; /* for tmsi_parallel_for and threads */
     const tms_spmm_problem *problem;
     const tms_part *part;
     const void *weight; /* the part's bytes, 64-byte aligned */
     const tms_spmm_args *args;
-    void *work; /* row's work_bytes, 64-byte aligned */
+    void *work; /* as many bytes as the row's `work` said, 64-byte aligned; not zeroed */
 } tmsi_spmm_run;
 
 typedef struct tmsi_spmm_kernel {
     const char *name; /* "spmm_nm24_f32_1x64_avx2" */
-    uint32_t needs;   /* TMS_ISA_ bits; 0 for a reference */
+    uint32_t needs;   /* TMS_ISA_ bits; 0: a reference, taken only when nothing else fits */
     tmsi_layout_id layout;
-    tms_format format; /* of the weight that it serves; dense parts serve every format */
-    /* Whether the kernel computes this problem at all (types, pattern, epilogue, order). */
+    /* Of the weights in its part. A dense kernel serves problems of every format. */
+    tms_format format;
+    /* Whether it computes this problem (types, pattern, epilogue, order), at any t. */
     bool (*fits)(const tms_spmm_problem *problem);
-    /* Parameters of the part it wants for this problem on this hardware (block sizes). */
+    /* Sets the parameters (and, where it regroups them, the block) of the part it wants; the other
+     * fields are filled already, from the row and the problem. */
     void (*part)(const tms_spmm_problem *problem, const tmsi_hardware *hardware, tms_part *out);
-    /* Whether a part of that layout with other parameters will do; NULL: any. */
+    /* Whether a part of its layout, format and type, but with other parameters, will do. */
     bool (*accepts)(const tms_spmm_problem *problem, const tms_part *part);
-    /* Modelled microseconds for t tokens on one thread at its calibrated clock; see cost.h. */
+    /* Modelled microseconds for t tokens on one thread; constants stand in tuning.h. */
     double (*cost)(const tms_spmm_problem *problem, int64_t t, const tmsi_hardware *hardware);
-    size_t (*work_bytes)(const tms_spmm_problem *problem, const tms_part *part, int64_t t_max,
-                         int32_t threads);
+    /* Bytes of work for calls of up to t_max tokens. */
+    size_t (*work)(const tms_spmm_problem *problem, const tms_part *part, int64_t t_max,
+                   int32_t threads);
     void (*run)(const tmsi_spmm_run *run);
 } tmsi_spmm_kernel;
 
 /* Every kernel there is, references first; choosing, tests and bench walk it. */
 extern const tmsi_spmm_kernel tmsi_spmm_kernels[];
 extern const int32_t tmsi_spmm_kernel_count;
+
+static inline bool tmsi_spmm_is_reference(const tmsi_spmm_kernel *kernel) {
+    return kernel->needs == 0;
+}
+
+/* Columns that rows share: any problem; no parameters; no work. */
+bool tmsi_spmm_fits_any(const tms_spmm_problem *problem);
+bool tmsi_spmm_accepts_any(const tms_spmm_problem *problem, const tms_part *part);
+void tmsi_spmm_part_bare(const tms_spmm_problem *problem, const tmsi_hardware *hardware,
+                         tms_part *out);
+size_t tmsi_spmm_work_none(const tms_spmm_problem *problem, const tms_part *part, int64_t t_max,
+                           int32_t threads);
 
 #endif

@@ -1,0 +1,28 @@
+#include <inttypes.h>
+
+#include "api/arguments.h"
+#include "base/context.h"
+#include "spmm/choose.h"
+#include "spmm/problem.h"
+
+tms_status tms_spmm_layout_choose(tms_context *context, const tms_spmm_problem *given,
+                                  int64_t t_min, int64_t t_max, int32_t keep_dense,
+                                  tms_layout *out_layout) {
+    tms_spmm_problem problem;
+    tms_status status = TMS_OK;
+
+    tmsi_enter(__func__);
+    if (context == NULL || out_layout == NULL)
+        return tmsi_fail(TMS_ERR_INVALID, "%s is NULL", context == NULL ? "context" : "out_layout");
+    TMS_TRY(tmsi_struct_read("problem", given, sizeof problem, &problem));
+    TMS_TRY(tmsi_spmm_problem_check(&problem));
+    if (t_min < 0 || t_max < 1 || t_min > t_max || t_max > INT32_MAX)
+        return tmsi_fail(TMS_ERR_INVALID,
+                         "t_min is %" PRId64 " and t_max %" PRId64
+                         ", but they must be 0 <= t_min <= t_max, 1 <= t_max <= %d",
+                         t_min, t_max, INT32_MAX);
+    TMS_TRY(tmsi_spmm_layout_choose(&problem, &context->hardware, t_min, t_max, keep_dense != 0,
+                                    out_layout));
+done:
+    return status;
+}

@@ -1,0 +1,162 @@
+/* References: y = x w^T by the definition, for every format in the plain layout, every type and the
+ * whole epilogue. A sum runs over ascending k in fp32, one product after the other. They are what
+ * fast kernels are tested beside, and what serves where no fast kernel fits. Cost: about a
+ * nanosecond for each stored weight and token. */
+#include "format/layout/plain.h"
+
+#include "base/dtype.h"
+#include "base/memory.h"
+#include "base/threads.h"
+#include "spmm/epilogue.h"
+#include "spmm/problem.h"
+#include "spmm/tuning.h"
+
+/* Sums of rows [row, row + count) of w with row `t` of x. */
+typedef void (*sum_rows)(const tmsi_spmm_run *run, int64_t t, int64_t row, int64_t count,
+                         float *sums);
+
+enum { ROWS_AT_ONCE = 64 }; /* even, so that gate pairs stay together */
+
+typedef struct ref_job {
+    const tmsi_spmm_run *run;
+    sum_rows sum;
+    int64_t chunk_rows, chunks; /* of weight rows; a task is one token and one chunk */
+} ref_job;
+
+static void run_task(void *arg, int64_t i) {
+    const ref_job *job = arg;
+    const tmsi_spmm_run *run = job->run;
+    int64_t t = i / job->chunks, first = i % job->chunks * job->chunk_rows;
+    int64_t end = tmsi_min(first + job->chunk_rows, run->problem->n);
+    float sums[ROWS_AT_ONCE], largest = 0.0f;
+
+    for (int64_t row = first; row < end; row += ROWS_AT_ONCE) {
+        int64_t count = tmsi_min(ROWS_AT_ONCE, end - row);
+        job->sum(run, t, row, count, sums);
+        largest = tmsi_larger(largest, tmsi_epilogue_rows(run, t, row, count, sums));
+    }
+    if (run->args->absmax_t != NULL)
+        run->args->absmax_t[t] = largest;
+}
+
+/* With absmax_t a token is one task, since its maximum runs over all rows. */
+static void run_all(const tmsi_spmm_run *run, sum_rows sum) {
+    ref_job job = {run, sum, run->args->absmax_t != NULL ? run->problem->n : ROWS_AT_ONCE, 0};
+
+    job.chunks = tmsi_div_up(run->problem->n, job.chunk_rows);
+    tmsi_parallel_for(run->context, run->args->t * job.chunks, run_task, &job);
+}
+
+static inline float product(const tmsi_spmm_run *run, int64_t x_at, const void *values,
+                            int64_t value_at) {
+    return tmsi_load_f32(run->args->x, run->problem->x_type, x_at) *
+           tmsi_load_f32(values, run->problem->w_type, value_at);
+}
+
+static void sum_dense(const tmsi_spmm_run *run, int64_t t, int64_t row, int64_t count,
+                      float *sums) {
+    const void *values = tmsi_plain_component(run->weight, 0);
+    int64_t columns = run->problem->k, x = t * run->args->ldx;
+
+    for (int64_t i = 0; i < count; i++) {
+        float sum = 0.0f;
+        for (int64_t k = 0; k < columns; k++)
+            sum += product(run, x + k, values, (row + i) * columns + k);
+        sums[i] = sum;
+    }
+}
+
+void tmsi_spmm_dense_any_1x1_ref(const tmsi_spmm_run *run) {
+    run_all(run, sum_dense);
+}
+
+/* Bits [at, at + bits) of a row of positions, least significant first. */
+static int64_t position(const uint8_t *index, int64_t at, int32_t bits) {
+    uint32_t pair = index[at / 8];
+
+    if (at % 8 + bits > 8)
+        pair |= (uint32_t)index[at / 8 + 1] << 8;
+    return (pair >> (at % 8)) & ((1u << bits) - 1);
+}
+
+static void sum_nm(const tmsi_spmm_run *run, int64_t t, int64_t row, int64_t count, float *sums) {
+    const void *values = tmsi_plain_component(run->weight, 0);
+    const uint8_t *index = tmsi_plain_component(run->weight, 1);
+    int64_t keep = run->part->keep, group = run->part->group, x = t * run->args->ldx;
+    int64_t kept = run->problem->k / group * keep, row_bytes;
+    int32_t bits = 0;
+
+    while ((int64_t)1 << bits < group)
+        bits++;
+    row_bytes = tmsi_div_up(kept * bits, 8);
+    for (int64_t i = 0; i < count; i++) {
+        float sum = 0.0f;
+        for (int64_t j = 0; j < kept; j++) {
+            int64_t k = j / keep * group + position(index + (row + i) * row_bytes, j * bits, bits);
+            sum += product(run, x + k, values, (row + i) * kept + j);
+        }
+        sums[i] = sum;
+    }
+}
+
+void tmsi_spmm_nm_any_1x1_ref(const tmsi_spmm_run *run) {
+    run_all(run, sum_nm);
+}
+
+static void sum_csr(const tmsi_spmm_run *run, int64_t t, int64_t row, int64_t count, float *sums) {
+    const void *values = tmsi_plain_component(run->weight, 0);
+    const int32_t *columns = tmsi_plain_component(run->weight, 1);
+    const int64_t *offsets = tmsi_plain_component(run->weight, 2);
+    int64_t x = t * run->args->ldx;
+
+    for (int64_t i = 0; i < count; i++) {
+        float sum = 0.0f;
+        for (int64_t j = offsets[row + i]; j < offsets[row + i + 1]; j++)
+            sum += product(run, x + columns[j], values, j);
+        sums[i] = sum;
+    }
+}
+
+void tmsi_spmm_csr_any_1x1_ref(const tmsi_spmm_run *run) {
+    run_all(run, sum_csr);
+}
+
+static void sum_bsr(const tmsi_spmm_run *run, int64_t t, int64_t row, int64_t count, float *sums) {
+    const void *values = tmsi_plain_component(run->weight, 0);
+    const int32_t *columns = tmsi_plain_component(run->weight, 1);
+    const int64_t *offsets = tmsi_plain_component(run->weight, 2);
+    int64_t rows = run->part->block_rows, width = run->part->block_columns;
+    int64_t x = t * run->args->ldx;
+
+    for (int64_t i = 0; i < count; i++) {
+        int64_t block_row = (row + i) / rows, inner = (row + i) % rows;
+        float sum = 0.0f;
+        for (int64_t b = offsets[block_row]; b < offsets[block_row + 1]; b++) {
+            int64_t first = columns[b] * width;
+            int64_t end = tmsi_min(width, run->problem->k - first); /* edge blocks are padded */
+            for (int64_t k = 0; k < end; k++)
+                sum += product(run, x + first + k, values, (b * rows + inner) * width + k);
+        }
+        sums[i] = sum;
+    }
+}
+
+void tmsi_spmm_bsr_any_1x1_ref(const tmsi_spmm_run *run) {
+    run_all(run, sum_bsr);
+}
+
+static double cost_of(double stored, int64_t t) {
+    return stored * (double)t * TMSI_TUNING_REF_NS * 1e-3;
+}
+
+double tmsi_spmm_cost_ref(const tms_spmm_problem *problem, int64_t t,
+                          const tmsi_hardware *hardware) {
+    (void)hardware;
+    return cost_of(tmsi_spmm_nnz(problem), t);
+}
+
+double tmsi_spmm_cost_dense_ref(const tms_spmm_problem *problem, int64_t t,
+                                const tmsi_hardware *hardware) {
+    (void)hardware;
+    return cost_of((double)problem->n * (double)problem->k, t);
+}

@@ -1,0 +1,26 @@
+/* Plans: the kernels chosen for a problem on a layout, by range of T. The contracts are those of
+ * the public twins; below, arguments are checked already. */
+#ifndef TAMIS_SPMM_PLAN_H
+#define TAMIS_SPMM_PLAN_H
+
+#include "spmm/choose.h"
+
+struct tms_spmm_plan {
+    tms_context *context;
+    tms_spmm_problem problem;
+    tms_layout layout;
+    size_t work_bytes;
+    int32_t range_count;
+    tmsi_spmm_range ranges[TMSI_SPMM_RANGE_MAX];
+};
+
+tms_status tmsi_spmm_plan_create(tms_context *context, const tms_spmm_problem *problem,
+                                 const tms_layout *layout, tms_spmm_plan **out_plan);
+void tmsi_spmm_plan_destroy(tms_spmm_plan *plan);
+size_t tmsi_spmm_plan_describe(const tms_spmm_plan *plan, char *text, size_t text_bytes);
+/* The choice for 1 <= t <= t_max. */
+const tmsi_spmm_choice *tmsi_spmm_plan_choice(const tms_spmm_plan *plan, int64_t t);
+/* args are complete: t >= 1, see tmsi_spmm_run. */
+void tmsi_spmm_plan_run(const tms_spmm_plan *plan, const tms_spmm_args *args);
+
+#endif
