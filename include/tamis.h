@@ -588,8 +588,9 @@ typedef struct tms_tensor {
     tms_dtype dtype;
     int32_t rank; /* 0 .. TMS_RANK_MAX */
     int64_t shape[TMS_RANK_MAX];
-    const void *data; /* read-only, mapped; no alignment is promised */
-    size_t bytes;
+    const void *data;  /* read-only, mapped, at any alignment; NULL where format is not dense */
+    size_t bytes;      /* of the dense tensor */
+    tms_format format; /* how the file stores it; other than dense: as components (docs/files.md) */
 } tms_tensor;
 
 /* Opens a safetensors file (dense or packed), or a folder with config.json and model.safetensors or
