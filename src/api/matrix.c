@@ -1,6 +1,7 @@
 /* Public functions of matrices and their formats. */
 #include <string.h>
 
+#include "api/arguments.h"
 #include "base/dtype.h"
 #include "base/memory.h"
 #include "format/format.h"
@@ -59,35 +60,34 @@ size_t tms_matrix_bytes(const tms_matrix *matrix) {
     return bytes;
 }
 
-static tms_status check_struct_size(size_t is, size_t must, const char *name) {
-    return is == must ? TMS_OK
-                      : tmsi_fail(TMS_ERR_INVALID,
-                                  "%s->struct_size is %zu, but this library knows %zu bytes", name,
-                                  is, must);
-}
-
-static tms_status check_matrix(const tms_context *context, const tms_matrix *matrix,
-                               const char *name) {
+/* The size must be exact: matrices lie in arrays and in other structs. */
+static tms_status check_matrix(const tms_context *context, const tms_matrix *matrix) {
     if (context == NULL || matrix == NULL)
-        return tmsi_fail(TMS_ERR_INVALID, "%s is NULL", context == NULL ? "context" : name);
-    return check_struct_size(matrix->struct_size, sizeof *matrix, name);
+        return tmsi_fail(TMS_ERR_INVALID, "%s is NULL", context == NULL ? "context" : "matrix");
+    if (matrix->struct_size != sizeof *matrix)
+        return tmsi_fail(TMS_ERR_INVALID,
+                         "matrix->struct_size is %zu, but must be %zu: get one from "
+                         "tms_matrix_dense or tms_matrix_size",
+                         matrix->struct_size, sizeof *matrix);
+    return TMS_OK;
 }
 
 static tms_status check_dense(const tms_context *context, const tms_matrix *dense) {
-    tms_status status = check_matrix(context, dense, "dense");
-    return status == TMS_OK ? tmsi_matrix_check_dense(dense, "dense") : status;
+    return context == NULL ? tmsi_fail(TMS_ERR_INVALID, "context is NULL")
+                           : tmsi_dense_check("dense", dense);
 }
 
 tms_status tms_matrix_size(tms_context *context, const tms_matrix *dense,
                            const tms_format_desc *desc, tms_matrix *out_matrix) {
+    tms_format_desc known;
     tms_status status;
 
     tmsi_enter(__func__);
     TMS_TRY(check_dense(context, dense));
-    if (desc == NULL || out_matrix == NULL)
-        return tmsi_fail(TMS_ERR_INVALID, "%s is NULL", desc == NULL ? "desc" : "out_matrix");
-    TMS_TRY(check_struct_size(desc->struct_size, sizeof *desc, "desc"));
-    TMS_TRY(tmsi_matrix_size(context, dense, desc, out_matrix));
+    TMS_TRY(tmsi_struct_read("desc", desc, sizeof known, &known));
+    if (out_matrix == NULL)
+        return tmsi_fail(TMS_ERR_INVALID, "out_matrix is NULL");
+    TMS_TRY(tmsi_matrix_size(context, dense, &known, out_matrix));
 done:
     return status;
 }
@@ -99,7 +99,7 @@ tms_status tms_matrix_encode(tms_context *context, const tms_matrix *dense,
 
     tmsi_enter(__func__);
     TMS_TRY(check_dense(context, dense));
-    TMS_TRY(check_matrix(context, matrix, "matrix"));
+    TMS_TRY(check_matrix(context, matrix));
     TMS_TRY(tmsi_matrix_encode(context, dense, matrix, &negative_zeros));
     if (out_negative_zeros != NULL)
         *out_negative_zeros = negative_zeros;
@@ -111,7 +111,7 @@ tms_status tms_matrix_decode(tms_context *context, const tms_matrix *matrix, voi
     tms_status status;
 
     tmsi_enter(__func__);
-    TMS_TRY(check_matrix(context, matrix, "matrix"));
+    TMS_TRY(check_matrix(context, matrix));
     if (out_values == NULL && matrix->n > 0 && matrix->k > 0)
         return tmsi_fail(TMS_ERR_INVALID, "out_values is NULL");
     TMS_TRY(tmsi_matrix_decode(context, matrix, out_values));
@@ -123,7 +123,7 @@ tms_status tms_matrix_validate(tms_context *context, const tms_matrix *matrix) {
     tms_status status;
 
     tmsi_enter(__func__);
-    TMS_TRY(check_matrix(context, matrix, "matrix"));
+    TMS_TRY(check_matrix(context, matrix));
     TMS_TRY(tmsi_matrix_validate(context, matrix));
 done:
     return status;

@@ -142,16 +142,6 @@ static tms_status check_components(const tms_matrix *matrix) {
     return TMS_OK;
 }
 
-tms_status tmsi_matrix_check_dense(const tms_matrix *matrix, const char *name) {
-    tms_status status;
-
-    if (matrix->format != TMS_FORMAT_DENSE)
-        return tmsi_fail(TMS_ERR_INVALID, "%s is in format %s, but must be dense", name,
-                         tms_format_name(matrix->format));
-    status = check_components(matrix);
-    return status == TMS_OK ? TMS_OK : tmsi_fail_in(status, "%s", name);
-}
-
 /* ---- Scans of a dense matrix ---------------------------------------------------------------- */
 
 static const char *dense_row(const tms_matrix *dense, int64_t row) {

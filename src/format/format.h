@@ -38,17 +38,14 @@ extern const tmsi_format_ops tmsi_formats[TMS_FORMAT_COUNT];
 
 tms_status tmsi_format_parse(const char *text, tms_format *out);
 
-/* The twins of tms_matrix_size, _encode, _decode and _validate. The first two take a dense matrix
- * that tmsi_matrix_check_dense has passed. */
+/* The twins of tms_matrix_size, _encode, _decode and _validate. `dense` has been checked; validate
+ * believes nothing, and so also judges what comes out of files. */
 tms_status tmsi_matrix_size(tms_context *context, const tms_matrix *dense,
                             const tms_format_desc *desc, tms_matrix *out);
 tms_status tmsi_matrix_encode(tms_context *context, const tms_matrix *dense,
                               const tms_matrix *matrix, int64_t *out_negative_zeros);
 tms_status tmsi_matrix_decode(tms_context *context, const tms_matrix *matrix, void *out_values);
 tms_status tmsi_matrix_validate(tms_context *context, const tms_matrix *matrix);
-
-/* Refuses what is not a dense matrix of floats with its values there; `name` is the argument's. */
-tms_status tmsi_matrix_check_dense(const tms_matrix *matrix, const char *name);
 
 /* Rows [row, row + count) of a validated matrix of any format and float type, widened to f32. */
 void tmsi_matrix_rows_f32(const tms_matrix *matrix, int64_t row, int64_t count, float *out);
