@@ -3,6 +3,8 @@
 #ifndef TAMIS_PATTERN_PATTERN_H
 #define TAMIS_PATTERN_PATTERN_H
 
+#include <stdbool.h>
+
 #include "base/status.h"
 
 tms_status tmsi_pattern_parse(const char *text, tms_pattern *out);
@@ -10,6 +12,8 @@ void tmsi_pattern_print(const tms_pattern *pattern, char out[TMS_PATTERN_TEXT_MA
 /* Whether the fields make sense by themselves (ranges, scope allowed for the kind). */
 tms_status tmsi_pattern_valid(const tms_pattern *pattern);
 tms_status tmsi_pattern_fits(const tms_pattern *pattern, int64_t n, int64_t k);
+/* Whether the kind knows the scope per row. */
+bool tmsi_pattern_has_scope(const tms_pattern *pattern);
 
 /* floor(share * count + 1/2), exactly. */
 int64_t tmsi_pattern_drop_count(const tms_pattern *pattern, int64_t count);
