@@ -32,7 +32,7 @@ typedef struct tmsi_prune_settings {
 typedef struct tmsi_prune_result {
     int64_t zeros_before, zeros; /* of the values; -0.0 counts */
     double error;                /* relative, see the function; 0 where both norms are 0 */
-    double seconds;
+    double seconds;              /* spent on this matrix, without the network's own runs */
 } tmsi_prune_result;
 
 /* Prunes a dense matrix of f32, bf16 or f16 in place: selects by |w|, times column_norms[k] where
