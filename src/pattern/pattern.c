@@ -38,7 +38,7 @@ static tms_status check_block(const tms_pattern *pattern) {
 static tms_status check_share(const tms_pattern *pattern) {
     if (pattern->share_ppb < 0 || pattern->share_ppb > whole_ppb)
         return tmsi_fail(TMS_ERR_INVALID,
-                         "the share of zeros is %g%%, but must be 0%% to 100%% (share_ppb 0 to "
+                         "the share of zeros is %.10g%%, but must be 0%% to 100%% (share_ppb 0 to "
                          "%lld)",
                          (double)pattern->share_ppb / 1e7, (long long)whole_ppb);
     return TMS_OK;

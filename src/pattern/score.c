@@ -80,30 +80,32 @@ static void search_part(void *arg, int64_t part) {
 
 /* Says which of weight, score and norm is at fault. */
 static tms_status fail_at(const tms_select_desc *desc, int64_t row, int64_t column) {
-    float weight, score;
+    tms_select_desc plain = *desc; /* without the norms */
     long long r = row, c = column;
+    float weight, score, norm;
 
+    plain.column_norms = NULL;
     tmsi_weight_segment(&desc->weights, row, column, 1, &weight);
-    tmsi_score_segment(desc, row, column, 1, &score);
+    tmsi_score_segment(&plain, row, column, 1, &score);
     if (is_bad_weight(weight))
         return tmsi_fail(TMS_ERR_VALUE,
                          "the weight at row %lld, column %lld is %g, but weights must be finite", r,
                          c, (double)weight);
-    if (desc->scores != NULL && is_bad_score(desc->scores[row * desc->weights.k + column]))
+    if (is_bad_score(score))
         return tmsi_fail(TMS_ERR_VALUE,
                          "the score at row %lld, column %lld is %g, but scores must be finite and "
                          "at least 0",
-                         r, c, (double)desc->scores[row * desc->weights.k + column]);
-    if (is_bad_score(desc->column_norms[column]))
+                         r, c, (double)score);
+    norm = desc->column_norms[column];
+    if (is_bad_score(norm))
         return tmsi_fail(TMS_ERR_VALUE,
                          "the score at row %lld, column %lld has no value: column_norms[%lld] is "
                          "%g, but norms must be finite and at least 0",
-                         r, c, c, (double)desc->column_norms[column]);
+                         r, c, c, (double)norm);
     return tmsi_fail(TMS_ERR_VALUE,
                      "the score at row %lld, column %lld is %g times column norm %g, more than an "
                      "f32 holds",
-                     r, c, (double)score / (double)desc->column_norms[column],
-                     (double)desc->column_norms[column]);
+                     r, c, (double)score, (double)norm);
 }
 
 tms_status tmsi_scores_check(tms_context *context, const tms_select_desc *desc) {
