@@ -6,6 +6,7 @@ FUZZ_SECONDS ?= 20
 JOBS ?= $(shell nproc)
 export CTEST_OUTPUT_ON_FAILURE := 1
 
+.NOTPARALLEL:
 .PHONY: all build demo test bench fuzz lint install setup clean help
 
 all: build
@@ -26,11 +27,13 @@ test: setup build       ## every test, then again with sanitizers
 bench: build            ## kernels beside their rivals, rows of JSON
 	@$(BUILD)/bench_spmm
 
-fuzz: setup             ## each fuzz target for FUZZ_SECONDS
+fuzz:                   ## each fuzz target for FUZZ_SECONDS
+	@scripts/setup.sh lint
 	@cmake --preset fuzz > /dev/null && cmake --build build-fuzz -j $(JOBS)
 	@scripts/fuzz.sh build-fuzz $(FUZZ_SECONDS)
 
-lint: setup build       ## layers, names, sizes, format, clang's warnings
+lint: build             ## layers, names, sizes, format, clang's warnings
+	@scripts/setup.sh lint
 	@scripts/lint.sh $(BUILD)
 
 install: build          ## to PREFIX (default /usr/local)
