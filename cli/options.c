@@ -129,7 +129,7 @@ static cli_exit check_operands(const cli_page *page) {
 
     if (count < page->operands_min)
         return cli_fail(CLI_MISUSE, "something is missing: tamis %s %s", page->name, page->usage);
-    if (count > page->operands_max)
+    if (page->operands != NULL && count > page->operands_max)
         return cli_fail(CLI_MISUSE, "\"%s\" is one too many: tamis %s %s",
                         page->operands->items[page->operands_max], page->name, page->usage);
     return CLI_GO_ON;

@@ -9,7 +9,7 @@ build=$1 seconds=$2
 root=$(cd "$(dirname "$0")/.." && pwd)
 count=0
 for target in "$build"/fuzz_*; do
-    [ -f "$target" ] && [ -x "$target" ] || continue
+    if [ ! -f "$target" ] || [ ! -x "$target" ]; then continue; fi
     noun=${target##*/fuzz_}
     found=$build/found/$noun
     mkdir -p "$found/corpus"

@@ -50,8 +50,10 @@ header_stands_alone() {
 format_is_kept() { sources '[ch]' include src cli examples tests fuzz bench | xargs clang-format --dry-run -Werror; }
 
 clang_is_content() {
-    cmake --preset clang > /dev/null && cmake --build build-clang -j "$jobs" > build-clang/log ||
-        { grep -E 'error|warning' -A 4 build-clang/log; return 1; }
+    cmake --preset clang > /dev/null || return 1
+    cmake --build build-clang -j "$jobs" > build-clang/log && return
+    grep -E 'error|warning' -A 4 build-clang/log
+    return 1
 }
 
 tidy_is_content() {

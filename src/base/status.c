@@ -6,6 +6,11 @@
 #include <stdio.h>
 #include <string.h>
 
+#ifdef __clang_analyzer__
+#undef tmsi_fail
+#undef tmsi_fail_in
+#endif
+
 enum { ERROR_TEXT_BYTES = 1024 };
 
 static _Thread_local char error_text[ERROR_TEXT_BYTES];

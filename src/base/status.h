@@ -26,6 +26,16 @@ __attribute__((format(printf, 2, 3)))
 tms_status
 tmsi_fail_in(tms_status status, const char *format, ...);
 
+/* clang's analyser sees one file at a time, and would take it that a failure may be TMS_OK and leave
+ * outputs unset. */
+#ifdef __clang_analyzer__
+static inline tms_status tmsi_failure(tms_status status) {
+    return status == TMS_OK ? TMS_ERR_INVALID : status;
+}
+#define tmsi_fail(status, ...)    (tmsi_fail((status), __VA_ARGS__), tmsi_failure(status))
+#define tmsi_fail_in(status, ...) (tmsi_fail_in((status), __VA_ARGS__), tmsi_failure(status))
+#endif
+
 /* status = call; on failure goto done. The function has `tms_status status` and a label `done`. */
 #define TMS_TRY(call)                                                                              \
     do {                                                                                           \

@@ -44,7 +44,7 @@ tms_status tmsi_component_add(tms_matrix *matrix, const char *name, tms_dtype dt
     component->dtype = dtype;
     component->rank = rank;
     component->bytes = tmsi_dtype_bytes(dtype);
-    for (int32_t i = 0; i < rank; i++) {
+    for (int32_t i = 0; i < rank && i < 3; i++) {
         component->shape[i] = shape[i];
         if (!tmsi_mul_bytes(component->bytes, (size_t)shape[i], &component->bytes) ||
             component->bytes > PTRDIFF_MAX)

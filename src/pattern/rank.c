@@ -16,7 +16,7 @@ int64_t tmsi_rank_bin(const int64_t *bins, int64_t *rank) {
  * that come last, so that as many stay as are ranked at or above it. */
 tmsi_threshold tmsi_rank(const uint64_t *keys, int64_t count, int32_t bits, int64_t drop) {
     tmsi_threshold threshold = {0, 0};
-    int64_t bins[256], rank = drop, bin = 0;
+    int64_t bins[256] = {0}, rank = drop, bin = 0;
 
     TMS_ASSERT(drop >= 0 && drop <= count);
     if (drop == count)

@@ -52,7 +52,7 @@ static int64_t search_segment(const search *s, int64_t row, int64_t column, int6
     tmsi_score_segment(s->desc, row, column, count, scores);
     tmsi_weight_segment(&s->desc->weights, row, column, count, weights);
     for (i = 0; i < count; i++)
-        bad += is_bad_score(scores[i]) | is_bad_weight(weights[i]);
+        bad += (int)is_bad_score(scores[i]) | (int)is_bad_weight(weights[i]);
     if (bad == 0)
         return count;
     i = 0;
