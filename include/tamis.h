@@ -611,6 +611,23 @@ TMS_API const char *tms_checkpoint_architecture(const tms_checkpoint *checkpoint
 /* 1 where some tensor is stored as components of a sparse format. */
 TMS_API int32_t tms_checkpoint_is_packed(const tms_checkpoint *checkpoint);
 
+/* ---- Files: read whole, written whole or not at all
+ * --------------------------------------------- */
+
+/* A text file, a text a line; texts have no closing 0, empty lines count, and a carriage return
+ * before the line feed is dropped. Arrays live as long as lines. Returns TMS_OK, TMS_ERR_IO or
+ * TMS_ERR_MEMORY. */
+typedef struct tms_lines tms_lines;
+TMS_API tms_status tms_lines_open(tms_context *context, const char *path, tms_lines **out_lines);
+TMS_API void tms_lines_close(tms_lines *lines);
+TMS_API int64_t tms_lines_get(const tms_lines *lines, const char *const **out_texts,
+                              const size_t **out_lengths);
+
+/* Writes to a temporary file and renames it; a path where something is, is refused without force.
+ */
+TMS_API tms_status tms_file_write(tms_context *context, const char *path, int32_t force,
+                                  const void *data, size_t bytes);
+
 /* ---- Jobs: inspect, prune, check, pack, unpack
  * --------------------------------------------------- */
 

@@ -43,22 +43,14 @@ void tmsi_openblas_open(const tms_context *context, tmsi_openblas *out) {
         !find_symbol(library, "openblas_set_num_threads", &set_threads) ||
         !find_symbol(library, "cblas_sgemm", &out->sgemm) ||
         !find_symbol(library, "cblas_sgemv", &out->sgemv) ||
-        (core_needs(core_name()) & ~context->hardware.isa) != 0) {
-        dlclose(library);
+        (core_needs(core_name()) & ~context->hardware.isa) != 0)
         return;
-    }
     set_threads(context->threads);
     version = config(); /* "OpenBLAS 0.3.21 NO_LAPACKE ..." */
     version += strncmp(version, "OpenBLAS ", 9) == 0 ? 9 : 0;
     snprintf(out->version, sizeof out->version, "OpenBLAS %.*s %s", (int)strcspn(version, " "),
              version, core_name());
-    out->library = library;
-}
-
-void tmsi_openblas_close(tmsi_openblas *self) {
-    if (self->library != NULL)
-        dlclose(self->library);
-    self->library = NULL;
+    out->is_there = true;
 }
 
 void tmsi_openblas_run(const tmsi_openblas *self, const float *x, const float *w, float *y,

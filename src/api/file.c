@@ -1,0 +1,63 @@
+#include "api/arguments.h"
+#include "base/memory.h"
+#include "io/lines.h"
+
+struct tms_lines {
+    tmsi_lines lines;
+};
+
+tms_status tms_lines_open(tms_context *context, const char *path, tms_lines **out_lines) {
+    tms_lines *lines = NULL;
+    tms_status status;
+
+    tmsi_enter(__func__);
+    if (context == NULL || path == NULL || out_lines == NULL)
+        return tmsi_fail(TMS_ERR_INVALID, "%s is NULL",
+                         context == NULL ? "context"
+                         : path == NULL  ? "path"
+                                         : "out_lines");
+    TMS_TRY(tmsi_alloc(context, 1, sizeof *lines, &lines));
+    TMS_TRY(tmsi_lines_open(context, path, &lines->lines));
+    *out_lines = lines;
+    lines = NULL;
+done:
+    tmsi_free(context, lines);
+    return status;
+}
+
+void tms_lines_close(tms_lines *lines) {
+    tms_context *context;
+
+    if (lines == NULL)
+        return;
+    context = lines->lines.context;
+    tmsi_lines_close(&lines->lines);
+    tmsi_free(context, lines);
+}
+
+int64_t tms_lines_get(const tms_lines *lines, const char *const **out_texts,
+                      const size_t **out_lengths) {
+    *out_texts = lines->lines.texts;
+    *out_lengths = lines->lines.lengths;
+    return lines->lines.count;
+}
+
+tms_status tms_file_write(tms_context *context, const char *path, int32_t force, const void *data,
+                          size_t bytes) {
+    tmsi_writer *writer = NULL;
+    tms_status status;
+
+    tmsi_enter(__func__);
+    if (context == NULL || path == NULL || (data == NULL && bytes > 0))
+        return tmsi_fail(TMS_ERR_INVALID, "%s is NULL",
+                         context == NULL ? "context"
+                         : path == NULL  ? "path"
+                                         : "data");
+    TMS_TRY(tmsi_writer_create(context, path, force != 0, bytes, &writer));
+    TMS_TRY(tmsi_writer_write(writer, 0, data, bytes));
+    TMS_TRY(tmsi_writer_commit(writer));
+done:
+    tmsi_writer_destroy(writer);
+    return status;
+}
+

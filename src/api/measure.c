@@ -1,0 +1,109 @@
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "api/arguments.h"
+#include "base/memory.h"
+#include "measure/bench.h"
+#include "pattern/pattern.h"
+
+enum { ROUNDS_DEFAULT = 9, ROUNDS_MAX = 100000 };
+
+/* A count and its array belong together. */
+static tms_status check_array(const char *name, const void *array, int64_t count) {
+    if (count < 0)
+        return tmsi_fail(TMS_ERR_INVALID, "desc->%s: the count is %" PRId64 ", but must be >= 0",
+                         name, count);
+    if (count > 0 && array == NULL)
+        return tmsi_fail(TMS_ERR_INVALID, "desc->%s is NULL, but its count is %" PRId64, name,
+                         count);
+    return TMS_OK;
+}
+
+static tms_status check_shapes(const tms_bench_desc *desc) {
+    for (int32_t i = 0; i < desc->shape_count; i++) {
+        const tms_shape *s = &desc->shapes[i];
+        size_t elements, bytes;
+
+        if (s->t < 1 || s->k < 1 || s->n < 1)
+            return tmsi_fail(TMS_ERR_INVALID,
+                             "desc->shapes[%d] is t %" PRId64 ", k %" PRId64 ", n %" PRId64
+                             ", but each must be >= 1",
+                             i, s->t, s->k, s->n);
+        if (!tmsi_mul_bytes((size_t)s->t, (size_t)(s->k > s->n ? s->k : s->n), &elements) ||
+            !tmsi_mul_bytes(elements, 64, &bytes) ||
+            !tmsi_mul_bytes((size_t)s->n, (size_t)s->k, &elements) ||
+            !tmsi_mul_bytes(elements, 64, &bytes))
+            return tmsi_fail(TMS_ERR_INVALID,
+                             "desc->shapes[%d]: t %" PRId64 ", k %" PRId64 ", n %" PRId64
+                             " are more elements than memory can hold",
+                             i, s->t, s->k, s->n);
+    }
+    return TMS_OK;
+}
+
+static tms_status check_desc(const tms_bench_desc *desc) {
+    tms_status status;
+
+    TMS_TRY(check_array("shapes", desc->shapes, desc->shape_count));
+    TMS_TRY(check_array("patterns", desc->patterns, desc->pattern_count));
+    TMS_TRY(check_array("layers", desc->layers, desc->layer_count));
+    TMS_TRY(check_array("tokens", desc->tokens, desc->token_count));
+    TMS_TRY(check_array("models", desc->models, desc->model_count));
+    TMS_TRY(check_array("texts", desc->texts, desc->text_count));
+    TMS_TRY(check_array("lengths", desc->lengths, desc->text_count));
+    TMS_TRY(check_shapes(desc));
+    for (int32_t i = 0; i < desc->pattern_count; i++) {
+        TMS_TRY(tmsi_pattern_valid(&desc->patterns[i]));
+        if (desc->patterns[i].kind == TMS_PATTERN_NONE)
+            return tmsi_fail(TMS_ERR_INVALID,
+                             "desc->patterns[%d] is dense, but dense is measured anyway", i);
+    }
+    for (int32_t i = 0; i < desc->token_count; i++)
+        if (desc->tokens[i] < 1)
+            return tmsi_fail(TMS_ERR_INVALID, "desc->tokens[%d] is %" PRId64 ", but must be >= 1",
+                             i, desc->tokens[i]);
+    if (desc->model_count > 0 && desc->text_count == 0)
+        return tmsi_fail(TMS_ERR_INVALID,
+                         "desc->text_count is 0, but models are timed on texts: give some");
+    if (desc->rounds < 0 || desc->rounds > ROUNDS_MAX)
+        return tmsi_fail(TMS_ERR_INVALID, "desc->rounds is %d, but must be 0 (%d) to %d",
+                         desc->rounds, ROUNDS_DEFAULT, ROUNDS_MAX);
+done:
+    return status;
+}
+
+tms_status tms_bench_run(tms_context *context, const tms_bench_desc *given, tms_bench_sink sink,
+                         void *sink_user) {
+    static const int64_t tokens[] = {1, 64, 256};
+    static const char *const texts[] = {"2:4", "unstructured 80%", "block 32x32 80%"};
+    enum { TOKENS = sizeof tokens / sizeof tokens[0], PATTERNS = sizeof texts / sizeof texts[0] };
+    tms_pattern patterns[PATTERNS];
+    tms_bench_desc desc;
+    tms_status status;
+
+    tmsi_enter(__func__);
+    if (context == NULL || sink == NULL)
+        return tmsi_fail(TMS_ERR_INVALID, "%s is NULL", context == NULL ? "context" : "sink");
+    TMS_TRY(tmsi_struct_read("desc", given, sizeof desc, &desc));
+    TMS_TRY(check_desc(&desc));
+    if (desc.pattern_count == 0) {
+        for (int i = 0; i < PATTERNS; i++)
+            TMS_TRY(tmsi_pattern_parse(texts[i], &patterns[i]));
+        desc.patterns = patterns;
+        desc.pattern_count = PATTERNS;
+    }
+    if (desc.token_count == 0) {
+        desc.tokens = tokens;
+        desc.token_count = TOKENS;
+    }
+    if (desc.rounds == 0)
+        desc.rounds = ROUNDS_DEFAULT;
+    TMS_TRY(tmsi_bench_run(context, &desc, sink, sink_user));
+done:
+    return status;
+}
+
+size_t tms_bench_row_print(const tms_bench_row *row, char *text, size_t text_bytes) {
+    return tmsi_row_print(row, text, text_bytes);
+}

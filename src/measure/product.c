@@ -1,0 +1,103 @@
+#include "measure/product.h"
+
+#include <string.h>
+
+#include "base/memory.h"
+#include "spmm/problem.h"
+
+/* Where the system does not say how large its last cache is. */
+static const int64_t l3_bytes_guess = 32 << 20;
+
+tmsi_product_copies tmsi_copies_plan(const tms_context *context, size_t bytes, bool is_cold) {
+    int64_t l3_bytes = context->hardware.l3_bytes > 0 ? context->hardware.l3_bytes : l3_bytes_guess;
+    tmsi_product_copies copies = {1, 0, tmsi_round_up(bytes, TMSI_ALIGNMENT)};
+
+    if (is_cold && bytes > 0)
+        copies.count = tmsi_div_up(4 * l3_bytes, (int64_t)copies.stride) + 1;
+    return copies;
+}
+
+static tms_status build_image(tmsi_product *product, const tms_matrix *matrix, bool is_cold) {
+    tms_context *context = product->context;
+    tms_image_desc desc = tms_image_desc_default();
+    tms_status status;
+    size_t bytes;
+
+    desc.matrices = matrix;
+    desc.count = 1;
+    desc.layout = product->plan->layout;
+    TMS_TRY(tmsi_image_bytes(context, &desc, &bytes));
+    product->copies = tmsi_copies_plan(context, bytes, is_cold);
+    TMS_TRY(
+        tmsi_alloc(context, (size_t)product->copies.count, product->copies.stride, &product->data));
+    TMS_TRY(tmsi_image_build(context, &desc, product->data, bytes, &product->image));
+    for (int64_t i = 1; i < product->copies.count; i++)
+        memcpy(product->data + (size_t)i * product->copies.stride, product->data, bytes);
+done:
+    return status;
+}
+
+static tms_spmm_problem problem_of(const tms_matrix *matrix, int64_t t) {
+    tms_spmm_problem problem = tms_spmm_problem_default();
+    double elements = (double)matrix->n * (double)matrix->k;
+
+    problem.n = matrix->n;
+    problem.k = matrix->k;
+    problem.t_max = t;
+    problem.format = matrix->format;
+    problem.density = elements > 0.0 ? (double)matrix->nnz / elements : 0.0;
+    if (problem.density > 1.0) /* blocks reach over the edge */
+        problem.density = 1.0;
+    problem.keep = matrix->keep;
+    problem.group = matrix->group;
+    problem.block_rows = matrix->block_rows;
+    problem.block_columns = matrix->block_columns;
+    return problem;
+}
+
+tms_status tmsi_product_create(tms_context *context, const tms_matrix *matrix, int64_t t,
+                               const float *x, float *y, bool is_cold, tmsi_product *out) {
+    tms_spmm_problem problem = problem_of(matrix, t);
+    tms_layout layout;
+    tms_status status;
+
+    out->context = context;
+    TMS_TRY(tmsi_spmm_problem_check(&problem));
+    TMS_TRY(tmsi_spmm_layout_choose(&problem, &context->hardware, t, t, false, &layout));
+    TMS_TRY(tmsi_spmm_plan_create(context, &problem, &layout, &out->plan));
+    TMS_TRY(build_image(out, matrix, is_cold));
+    TMS_TRY(tmsi_alloc(context, out->plan->work_bytes, 1, &out->work));
+    out->args = tms_spmm_args_default();
+    out->args.t = t;
+    out->args.image = &out->image;
+    out->args.x = x;
+    out->args.ldx = matrix->k;
+    out->args.y = y;
+    out->args.ldy = matrix->n;
+    out->args.scale_y = 1.0f;
+    out->args.work = out->work;
+done:
+    return status;
+}
+
+void tmsi_product_destroy(tmsi_product *product) {
+    if (product->context == NULL)
+        return;
+    tmsi_spmm_plan_destroy(product->plan);
+    tmsi_free(product->context, product->data);
+    tmsi_free(product->context, product->work);
+}
+
+tms_status tmsi_product_run(void *self) {
+    tmsi_product *product = self;
+    tmsi_product_copies *copies = &product->copies;
+
+    product->image.data = product->data + (size_t)copies->next * copies->stride;
+    copies->next = copies->next + 1 < copies->count ? copies->next + 1 : 0;
+    tmsi_spmm_plan_run(product->plan, &product->args);
+    return TMS_OK;
+}
+
+const char *tmsi_product_kernel(const tmsi_product *product) {
+    return tmsi_spmm_plan_choice(product->plan, product->args.t)->kernel->name;
+}
