@@ -2,7 +2,7 @@
 
 #include <stdint.h>
 
-#include "measure/clock.h"
+#include "base/clock.h"
 
 /* 4096 steps are 3 to 5 us: long beside the clock's 20 to 50 ns, short beside a time slice. */
 enum { STEPS = 4096, CHAINS = 8, TRIES = 5 };

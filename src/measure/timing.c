@@ -1,8 +1,8 @@
 #include "measure/timing.h"
 
+#include "base/clock.h"
 #include "base/context.h"
 #include "base/memory.h"
-#include "measure/clock.h"
 #include "measure/probe.h"
 #include "measure/statistics.h"
 
