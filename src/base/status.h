@@ -26,8 +26,8 @@ __attribute__((format(printf, 2, 3)))
 tms_status
 tmsi_fail_in(tms_status status, const char *format, ...);
 
-/* clang's analyser sees one file at a time, and would take it that a failure may be TMS_OK and leave
- * outputs unset. */
+/* clang's analyser sees one file at a time, and would take it that a failure may be TMS_OK and
+ * leave outputs unset. */
 #ifdef __clang_analyzer__
 static inline tms_status tmsi_failure(tms_status status) {
     return status == TMS_OK ? TMS_ERR_INVALID : status;

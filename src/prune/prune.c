@@ -10,7 +10,6 @@
 #include "base/dtype.h"
 #include "base/memory.h"
 #include "base/threads.h"
-#include "format/format.h"
 #include "pattern/pattern.h"
 
 const tmsi_method tmsi_methods[TMS_METHOD_COUNT] = {
