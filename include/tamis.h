@@ -743,6 +743,12 @@ typedef struct tms_model_info {
     int64_t linear_weights, linear_zeros;
 } tms_model_info;
 
+static inline tms_model_info tms_model_info_default(void) {
+    tms_model_info info = TMS_INIT_ZERO;
+    info.struct_size = sizeof(info);
+    return info;
+}
+
 /* Opens a folder in the Hugging Face layout (config.json, vocab.txt, weights dense or packed) and
  * builds images and plans of its linear layers, each in the format that its zeros and the
  * checkpoint suggest. Returns TMS_OK, TMS_ERR_IO, TMS_ERR_FORMAT, TMS_ERR_VALUE (NaN or Inf,
@@ -805,6 +811,12 @@ typedef struct tms_eval_report {
     tms_share recall1_change, recall10_change; /* paired differences */
     double cosine; /* mean cosine of the definitions' embeddings to the dense model's */
 } tms_eval_report;
+
+static inline tms_eval_report tms_eval_report_default(void) {
+    tms_eval_report report = TMS_INIT_ZERO;
+    report.struct_size = sizeof(report);
+    return report;
+}
 
 /* dense may be NULL. */
 TMS_API tms_status tms_eval_compare(const tms_eval_result *result, const tms_eval_result *dense,

@@ -18,10 +18,8 @@
 
 #include <string.h>
 
-#define XXH_INLINE_ALL
-#include <xxhash.h>
-
 #include "base/memory.h"
+#include "model/texts.h"
 #include "model/unicode.h"
 
 enum {
@@ -39,19 +37,11 @@ static const char *const special_names[SPECIAL_COUNT] = {"[UNK]", "[CLS]", "[SEP
                                                          "[MASK]"};
 enum { SPECIAL_NEEDED = 3 };
 
-typedef struct vocab_token {
-    size_t offset; /* into text */
-    size_t bytes;
-} vocab_token;
-
 struct tmsi_tokenizer {
     tmsi_tokenizer_rules rules;
-    char *text; /* the vocabulary's lines */
-    vocab_token *tokens;
-    int64_t count;
+    char *text;                     /* the vocabulary's lines */
+    tmsi_texts vocabulary;          /* in text; numbers are ids */
     size_t longest;                 /* bytes of the longest token */
-    int32_t *slots;                 /* open addressing: id, or -1 */
-    size_t slot_mask;               /* a power of two less 1 */
     int32_t special[SPECIAL_COUNT]; /* -1: not in the vocabulary */
 };
 
@@ -68,31 +58,8 @@ typedef struct encoder {
 
 /* ---- The vocabulary ---- */
 
-/* The token's id, or -1. */
-static int32_t find_token(const tmsi_tokenizer *self, const char *token, size_t bytes) {
-    size_t slot = (size_t)XXH3_64bits(token, bytes) & self->slot_mask;
-
-    for (; self->slots[slot] >= 0; slot = (slot + 1) & self->slot_mask) {
-        const vocab_token *entry = &self->tokens[self->slots[slot]];
-        if (entry->bytes == bytes && memcmp(self->text + entry->offset, token, bytes) == 0)
-            return self->slots[slot];
-    }
-    return -1;
-}
-
-static void insert_token(tmsi_tokenizer *self, int32_t id) {
-    const vocab_token *entry = &self->tokens[id];
-    size_t slot = (size_t)XXH3_64bits(self->text + entry->offset, entry->bytes) & self->slot_mask;
-
-    while (self->slots[slot] >= 0)
-        slot = (slot + 1) & self->slot_mask;
-    self->slots[slot] = id;
-}
-
-static tms_status check_token(const tmsi_tokenizer *self, int64_t line, vocab_token token) {
-    const char *text = self->text + token.offset;
+static tms_status check_token(tmsi_text token, int64_t line) {
     size_t used;
-    int32_t twin;
 
     if (token.bytes == 0)
         return tmsi_fail(TMS_ERR_FORMAT,
@@ -103,15 +70,10 @@ static tms_status check_token(const tmsi_tokenizer *self, int64_t line, vocab_to
                          "line %lld of the vocabulary has %zu bytes, but a token has at most %d",
                          (long long)line, token.bytes, TOKEN_BYTES_MAX);
     for (size_t i = 0; i < token.bytes; i += used)
-        if (tmsi_unicode_next(text + i, token.bytes - i, &used) == 0xfffd && used == 1)
+        if (tmsi_unicode_next(token.at + i, token.bytes - i, &used) == 0xfffd && used == 1)
             return tmsi_fail(TMS_ERR_FORMAT,
                              "line %lld of the vocabulary is no UTF-8: its byte %zu is 0x%02x",
-                             (long long)line, i, (unsigned char)text[i]);
-    twin = find_token(self, text, token.bytes);
-    if (twin >= 0)
-        return tmsi_fail(TMS_ERR_FORMAT,
-                         "lines %d and %lld of the vocabulary are the same token \"%.*s\"",
-                         twin + 1, (long long)line, (int)token.bytes, text);
+                             (long long)line, i, (unsigned char)token.at[i]);
     return TMS_OK;
 }
 
@@ -120,35 +82,32 @@ static size_t line_length(const char *text, size_t bytes) {
     return end != NULL ? (size_t)(end - text) : bytes;
 }
 
-static tms_status read_vocabulary(tms_context *context, tmsi_tokenizer *self, size_t bytes) {
+static tms_status read_vocabulary(tmsi_tokenizer *self, size_t bytes) {
     tms_status status = TMS_OK;
-    int64_t lines = 0, slots = 16;
+    size_t length;
+    int64_t line = 1, id;
 
-    for (size_t i = 0; i < bytes; i += line_length(self->text + i, bytes - i) + 1)
-        lines++;
-    if (lines > TOKENS_MAX)
-        return tmsi_fail(TMS_ERR_FORMAT, "the vocabulary has %lld lines, but at most %d are read",
-                         (long long)lines, TOKENS_MAX);
-    while (slots < 2 * lines)
-        slots *= 2;
-    TMS_TRY(tmsi_alloc(context, (size_t)lines, sizeof *self->tokens, &self->tokens));
-    TMS_TRY(tmsi_alloc(context, (size_t)slots, sizeof *self->slots, &self->slots));
-    memset(self->slots, 0xff, (size_t)slots * sizeof *self->slots);
-    self->slot_mask = (size_t)slots - 1;
-    for (size_t i = 0; i < bytes;) {
-        size_t length = line_length(self->text + i, bytes - i);
-        vocab_token token = {i, length};
-        if (length > 0 && self->text[i + length - 1] == '\r')
+    for (size_t i = 0; i < bytes; i += length + 1, line++) {
+        tmsi_text token = {self->text + i, length = line_length(self->text + i, bytes - i)};
+        if (length > 0 && token.at[length - 1] == '\r')
             token.bytes--;
-        TMS_TRY(check_token(self, self->count + 1, token));
-        self->tokens[self->count] = token;
-        insert_token(self, (int32_t)self->count++);
+        if (line > TOKENS_MAX)
+            TMS_TRY(tmsi_fail(TMS_ERR_FORMAT, "the vocabulary has more than %d lines", TOKENS_MAX));
+        TMS_TRY(check_token(token, line));
+        TMS_TRY(tmsi_texts_add(&self->vocabulary, token, &id));
+        if (id != line - 1)
+            TMS_TRY(tmsi_fail(TMS_ERR_FORMAT,
+                              "lines %lld and %lld of the vocabulary are the same token \"%.*s\"",
+                              (long long)id + 1, (long long)line, (int)token.bytes, token.at));
         if (token.bytes > self->longest)
             self->longest = token.bytes;
-        i += length + 1;
     }
 done:
     return status;
+}
+
+static int32_t find_token(const tmsi_tokenizer *self, const char *token, size_t bytes) {
+    return (int32_t)tmsi_texts_find(&self->vocabulary, (tmsi_text){token, bytes});
 }
 
 tms_status tmsi_tokenizer_create(tms_context *context, const char *vocab, size_t bytes,
@@ -159,14 +118,15 @@ tms_status tmsi_tokenizer_create(tms_context *context, const char *vocab, size_t
 
     TMS_TRY(tmsi_alloc(context, 1, sizeof *self, &self));
     self->rules = *rules;
+    self->vocabulary.context = context;
     TMS_TRY(tmsi_text_copy(context, vocab, bytes, &self->text));
-    TMS_TRY(read_vocabulary(context, self, bytes));
+    TMS_TRY(read_vocabulary(self, bytes));
     for (int i = 0; i < SPECIAL_COUNT; i++) {
         self->special[i] = find_token(self, special_names[i], strlen(special_names[i]));
         if (i < SPECIAL_NEEDED && self->special[i] < 0)
             TMS_TRY(tmsi_fail(TMS_ERR_FORMAT,
                               "the vocabulary (%lld tokens) has no line \"%s\", which texts need",
-                              (long long)self->count, special_names[i]));
+                              (long long)self->vocabulary.count, special_names[i]));
     }
     *out_tokenizer = self;
     self = NULL;
@@ -178,14 +138,13 @@ done:
 void tmsi_tokenizer_destroy(tms_context *context, tmsi_tokenizer *tokenizer) {
     if (tokenizer == NULL)
         return;
+    tmsi_texts_free(&tokenizer->vocabulary);
     tmsi_free(context, tokenizer->text);
-    tmsi_free(context, tokenizer->tokens);
-    tmsi_free(context, tokenizer->slots);
     tmsi_free(context, tokenizer);
 }
 
 int64_t tmsi_tokenizer_count(const tmsi_tokenizer *tokenizer) {
-    return tokenizer->count;
+    return tokenizer->vocabulary.count;
 }
 
 /* ---- Words to pieces ---- */

@@ -1,0 +1,212 @@
+#include "model/model.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "model/batches.h"
+
+enum {
+    VOCABULARY_BYTES_MAX = 64 << 20,
+    CONFIG_BYTES_MAX = 1 << 20,
+    CONFIG_DEPTH_MAX = 32,
+};
+
+/* A boolean of tokenizer_config.json; `otherwise` where it is missing or null. */
+static tms_status read_rule(const json_t *config, const char *key, bool otherwise, bool *out) {
+    const json_t *value = json_object_get(config, key);
+
+    if (value != NULL && !json_is_boolean(value) && !json_is_null(value))
+        return tmsi_fail(TMS_ERR_FORMAT, "%s is %s, but must be true, false or null", key,
+                         tmsi_json_kind(value));
+    *out = json_is_boolean(value) ? json_is_true(value) : otherwise;
+    return TMS_OK;
+}
+
+/* Rules of the uncased tokenizer, where tokenizer_config.json does not say other. */
+static tms_status read_rules(tms_context *context, const char *folder, tmsi_tokenizer_rules *out) {
+    tms_status status = TMS_OK;
+    json_t *config = NULL;
+    char *path = NULL;
+
+    *out = (tmsi_tokenizer_rules){true, true, true};
+    TMS_TRY(tmsi_path_join(context, folder, "tokenizer_config.json", &path));
+    if (tmsi_path_look(path) == TMSI_PATH_NONE)
+        goto done;
+    TMS_TRY(tmsi_json_read(path, CONFIG_BYTES_MAX, CONFIG_DEPTH_MAX, &config));
+    TMS_TRY(read_rule(config, "do_lower_case", true, &out->lowercase));
+    TMS_TRY(read_rule(config, "strip_accents", out->lowercase, &out->strip_accents));
+    TMS_TRY(read_rule(config, "tokenize_chinese_chars", true, &out->split_ideographs));
+done:
+    if (status != TMS_OK && path != NULL)
+        status = tmsi_fail_in(status, "%s", path);
+    json_decref(config);
+    tmsi_free(context, path);
+    return status;
+}
+
+static tms_status read_tokenizer(tms_context *context, const char *folder,
+                                 tmsi_tokenizer **out_tokenizer) {
+    tms_status status = TMS_OK;
+    tmsi_tokenizer_rules rules;
+    tmsi_mapping map = {0};
+    char *path = NULL;
+
+    TMS_TRY(read_rules(context, folder, &rules));
+    TMS_TRY(tmsi_path_join(context, folder, "vocab.txt", &path));
+    TMS_TRY(tmsi_file_map(path, &map));
+    if (map.bytes > VOCABULARY_BYTES_MAX)
+        TMS_TRY(tmsi_fail(TMS_ERR_FORMAT, "%s has %zu bytes, but a vocabulary has at most %d", path,
+                          map.bytes, VOCABULARY_BYTES_MAX));
+    status =
+        tmsi_tokenizer_create(context, (const char *)map.data, map.bytes, &rules, out_tokenizer);
+    if (status != TMS_OK)
+        status = tmsi_fail_in(status, "%s", path);
+done:
+    tmsi_file_unmap(&map);
+    tmsi_free(context, path);
+    return status;
+}
+
+static tms_status check_sizes(const tms_model *self, int64_t max_tokens) {
+    const tmsi_bert_config *config = &self->bert->config;
+    int64_t tokens = tmsi_tokenizer_count(self->tokenizer);
+    int64_t longest = tmsi_min(config->positions, TMSI_BERT_BATCH_TOKENS);
+
+    if (tokens > config->vocabulary)
+        return tmsi_fail(TMS_ERR_FORMAT,
+                         "vocab.txt has %lld tokens, but config.json's vocab_size is %lld",
+                         (long long)tokens, (long long)config->vocabulary);
+    if (max_tokens > longest)
+        return tmsi_fail(TMS_ERR_INVALID,
+                         "max_tokens is %lld, but this model takes texts of at most %lld tokens",
+                         (long long)max_tokens, (long long)longest);
+    return TMS_OK;
+}
+
+tms_status tmsi_model_open(tms_context *context, const char *path, const tmsi_bert_options *options,
+                           int64_t max_tokens, tms_model **out_model) {
+    tms_status status = TMS_OK;
+    tms_checkpoint *checkpoint = NULL;
+    tms_model *self = NULL;
+
+    TMS_TRY(tmsi_alloc(context, 1, sizeof *self, &self));
+    self->context = context;
+    TMS_TRY(tmsi_checkpoint_open(context, path, &checkpoint));
+    if (!checkpoint->is_folder || checkpoint->config == NULL)
+        TMS_TRY(tmsi_fail(TMS_ERR_FORMAT,
+                          "%s is no model: a folder with config.json, vocab.txt and weights is",
+                          path));
+    status = tmsi_bert_create(checkpoint, options, &self->bert);
+    if (status != TMS_OK)
+        TMS_TRY(tmsi_fail_in(status, "%s", path));
+    checkpoint = NULL; /* now the encoder's */
+    TMS_TRY(read_tokenizer(context, path, &self->tokenizer));
+    TMS_TRY(check_sizes(self, max_tokens));
+    self->max_tokens = max_tokens > 0
+                           ? max_tokens
+                           : tmsi_min(TMSI_MODEL_TOKENS_DEFAULT, self->bert->config.positions);
+    *out_model = self;
+    self = NULL;
+done:
+    tmsi_checkpoint_close(checkpoint);
+    tmsi_model_close(self);
+    return status;
+}
+
+void tmsi_model_close(tms_model *model) {
+    if (model == NULL)
+        return;
+    tmsi_bert_destroy(model->bert);
+    tmsi_tokenizer_destroy(model->context, model->tokenizer);
+    tmsi_free(model->context, model);
+}
+
+void tmsi_model_describe(const tms_model *model, tms_model_info *out_info) {
+    const tmsi_bert_config *config = &model->bert->config;
+    const tmsi_linear *linear;
+    tms_model_info info = {.struct_size = sizeof info,
+                           .architecture = "bert",
+                           .layers = config->layers,
+                           .hidden = config->hidden,
+                           .heads = config->heads,
+                           .intermediate = config->intermediate,
+                           .vocabulary = config->vocabulary,
+                           .max_tokens = model->max_tokens};
+
+    for (int64_t i = 0; (linear = tmsi_bert_linear(model->bert, i)) != NULL; i++) {
+        info.image_bytes += linear->image.bytes;
+        info.dense_bytes += (size_t)(linear->n * linear->k) * sizeof(float);
+        info.linear_weights += linear->n * linear->k;
+        info.linear_zeros += linear->zeros;
+    }
+    *out_info = info;
+}
+
+size_t tmsi_model_kernels(const tms_model *model, char *text, size_t text_bytes) {
+    const tmsi_linear *linear;
+    size_t used = 0;
+
+    for (int64_t i = 0; (linear = tmsi_bert_linear(model->bert, i)) != NULL; i++) {
+        bool has_room = used < text_bytes;
+        const char *kernel =
+            tmsi_spmm_plan_choice(linear->plan, TMSI_BERT_BATCH_TOKENS)->kernel->name;
+        used += (size_t)snprintf(has_room ? text + used : NULL, has_room ? text_bytes - used : 0,
+                                 "%s: %lld x %lld, %s\n", linear->name, (long long)linear->n,
+                                 (long long)linear->k, kernel);
+    }
+    return used;
+}
+
+tms_status tmsi_model_tokenize(const tms_model *model, const char *text, size_t text_bytes,
+                               int32_t *out_ids, int64_t capacity, int64_t *out_count) {
+    int32_t *ids = NULL;
+    tms_status status = tmsi_alloc(model->context, (size_t)model->max_tokens, sizeof *ids, &ids);
+
+    if (status != TMS_OK)
+        return status;
+    *out_count = tmsi_tokenizer_encode(model->tokenizer, text, text_bytes, model->max_tokens, ids);
+    if (capacity > 0)
+        memcpy(out_ids, ids, (size_t)tmsi_min(capacity, *out_count) * sizeof *ids);
+    tmsi_free(model->context, ids);
+    return TMS_OK;
+}
+
+static tms_status report(tms_progress progress, void *user, int64_t done, int64_t total) {
+    if (progress != NULL && progress(user, "texts", done, total) != 0)
+        return tmsi_fail(TMS_ERR_CANCELLED, "stopped after %lld of %lld texts", (long long)done,
+                         (long long)total);
+    return TMS_OK;
+}
+
+tms_status tmsi_model_embed(tms_model *model, const char *const *texts, const size_t *lengths,
+                            int64_t count, tms_progress progress, void *progress_user, float *out) {
+    const tmsi_bert *bert = model->bert;
+    int64_t hidden = bert->config.hidden, offsets[TMSI_BERT_BATCH_TEXTS + 1];
+    tms_status status = TMS_OK;
+    tmsi_batches batches = {0};
+    float *x = NULL, *pooled = NULL;
+
+    TMS_TRY(tmsi_batches_create(model, texts, lengths, count, &batches));
+    TMS_TRY(tmsi_alloc(model->context, TMSI_BERT_BATCH_TOKENS * (size_t)hidden, sizeof *x, &x));
+    TMS_TRY(tmsi_alloc(model->context, TMSI_BERT_BATCH_TEXTS * (size_t)hidden, sizeof *pooled,
+                       &pooled));
+    for (int64_t batch = 0; batch < batches.batch_count; batch++) {
+        const int32_t *ids;
+        tmsi_text_rows rows = tmsi_batches_rows(&batches, batch, offsets, &ids);
+        const int64_t *order = batches.order + batches.firsts[batch];
+        TMS_TRY(report(progress, progress_user, batches.firsts[batch], count));
+        tmsi_bert_embed(bert, &rows, ids, x);
+        for (int64_t block = 0; block < bert->config.layers; block++)
+            tmsi_bert_run_block(bert, block, &rows, NULL, NULL, x);
+        tmsi_bert_pool(bert, &rows, x, pooled);
+        for (int64_t i = 0; i < rows.count; i++)
+            memcpy(out + order[i] * hidden, pooled + i * hidden, (size_t)hidden * sizeof *out);
+    }
+    TMS_TRY(report(progress, progress_user, count, count));
+done:
+    tmsi_batches_free(&batches);
+    tmsi_free(model->context, x);
+    tmsi_free(model->context, pooled);
+    return status;
+}
