@@ -7,8 +7,6 @@
 #include "io/json.h"
 #include "io/safetensors.h"
 
-#define TMSI_INDEX_NAME "model.safetensors.index.json"
-
 /* One safetensors file of the checkpoint. */
 typedef struct tmsi_shard {
     char *name; /* in its folder; the path itself for a checkpoint that is one file */
@@ -19,8 +17,9 @@ typedef struct tmsi_shard {
 typedef struct tmsi_stored {
     tms_tensor tensor;
     int64_t shard;
-    tms_matrix matrix; /* packed: the components, in the map, at any alignment */
-    uint64_t hash;     /* packed: XXH3-64 of the components, as the file states it */
+    tms_matrix matrix;                /* packed: the components, in the map, at any alignment */
+    int64_t parts[TMS_COMPONENT_MAX]; /* packed: the components' numbers in the shard's file */
+    uint64_t hash;                    /* packed: XXH3-64 of the components, as the file states it */
 } tmsi_stored;
 
 struct tms_checkpoint {
@@ -42,11 +41,23 @@ void tmsi_checkpoint_close(tms_checkpoint *checkpoint);
 /* The number of the tensor of that name, or -1. */
 int64_t tmsi_checkpoint_find(const tms_checkpoint *checkpoint, const char *name);
 
+/* Tensor i, which must be a layer (2-D, f32, bf16 or f16), as a matrix in the format that the file
+ * has it in. A packed one is validated and held against its hash. *out looks into the map, or,
+ * where the map's alignment will not do, into *out_copy, which the caller frees. */
+tms_status tmsi_checkpoint_matrix(const tms_checkpoint *checkpoint, int64_t i, tms_matrix *out,
+                                  void **out_copy);
+/* The same, made dense where it is not. */
+tms_status tmsi_checkpoint_view(const tms_checkpoint *checkpoint, int64_t i, tms_matrix *out,
+                                void **out_copy);
+/* The same as a dense matrix in memory of its own, to be changed at will; the caller frees *out_
+ * values. */
+tms_status tmsi_checkpoint_dense(const tms_checkpoint *checkpoint, int64_t i, tms_matrix *out,
+                                 void **out_values);
+
+/* Memory for all components of a sized matrix, whose data pointers it sets; the caller frees it. */
+tms_status tmsi_matrix_allocate(tms_context *context, tms_matrix *matrix, void **out_memory);
+
 /* The value of a metadata key in the first shard that has it, or NULL. */
 const char *tmsi_checkpoint_metadata(const tms_checkpoint *checkpoint, const char *key);
-
-/* Shards of a folder by its model.safetensors.index.json: opens each file that the weight_map names
- * and holds map and files against each other. */
-tms_status tmsi_shards_open(tms_checkpoint *checkpoint);
 
 #endif

@@ -1,11 +1,12 @@
-/* model.safetensors.index.json: {"metadata": {"total_size": bytes}, "weight_map": {tensor: file}}.
- * File names in it come from strangers, so only plain names are followed; and map and files must
- * agree on every tensor, so that none is read from the wrong place or dropped by a job. */
+/* {"metadata": {"total_size": bytes}, "weight_map": {tensor: file}}. File names in it come from
+ * strangers, so only plain names are followed; and map and files must agree on every tensor, so
+ * that none is read from the wrong place or dropped by a job. */
+#include "checkpoint/shards.h"
+
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/memory.h"
-#include "checkpoint/checkpoint.h"
 
 static bool is_plain_name(const char *name) {
     return name[0] != '\0' && name[0] != '.' && strchr(name, '/') == NULL;
@@ -107,5 +108,61 @@ tms_status tmsi_shards_open(tms_checkpoint *self) {
     TMS_TRY(match_map(self, map));
 done:
     tmsi_free(self->context, names);
+    return status;
+}
+
+static json_t *make_index(const json_t *old_index, const tmsi_shard_list *lists, int64_t count) {
+    json_t *map = json_object(), *index = json_object();
+    json_t *metadata = json_deep_copy(json_object_get(old_index, "metadata"));
+    size_t total = 0, bytes;
+    bool is_whole = map != NULL && index != NULL;
+
+    if (!json_is_object(metadata)) {
+        json_decref(metadata);
+        metadata = json_object();
+    }
+    for (int64_t i = 0; is_whole && i < count; i++)
+        for (int64_t j = 0; is_whole && j < lists[i].tensor_count; j++) {
+            const tms_tensor *tensor = &lists[i].tensors[j];
+            is_whole = json_object_set_new(map, tensor->name, json_string(lists[i].name)) == 0 &&
+                       tmsi_tensor_bytes(tensor->dtype, tensor->rank, tensor->shape, &bytes);
+            total += is_whole ? bytes : 0;
+        }
+    is_whole = is_whole &&
+               json_object_set_new(metadata, "total_size", json_integer((json_int_t)total)) == 0 &&
+               json_object_set(index, "metadata", metadata) == 0 &&
+               json_object_set(index, "weight_map", map) == 0;
+    json_decref(map);
+    json_decref(metadata);
+    if (!is_whole) {
+        json_decref(index);
+        index = NULL;
+    }
+    return index;
+}
+
+tms_status tmsi_shards_write(tms_context *context, const json_t *old_index,
+                             const tmsi_shard_list *lists, int64_t count, const char *path) {
+    json_t *index = make_index(old_index, lists, count);
+    size_t bytes = index == NULL ? 0 : json_dumpb(index, NULL, 0, JSON_INDENT(2));
+    tmsi_writer *writer = NULL;
+    char *text = NULL;
+    tms_status status = TMS_OK;
+
+    if (bytes == 0) {
+        status =
+            tmsi_fail(TMS_ERR_MEMORY, "out of memory: the index of %lld files", (long long)count);
+        goto done;
+    }
+    TMS_TRY(tmsi_alloc(context, bytes + 1, 1, &text));
+    json_dumpb(index, text, bytes, JSON_INDENT(2));
+    text[bytes] = '\n';
+    TMS_TRY(tmsi_writer_create(context, path, false, bytes + 1, &writer));
+    TMS_TRY(tmsi_writer_write(writer, 0, text, bytes + 1));
+    TMS_TRY(tmsi_writer_commit(writer));
+done:
+    tmsi_writer_destroy(writer);
+    tmsi_free(context, text);
+    json_decref(index);
     return status;
 }

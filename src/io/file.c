@@ -138,7 +138,7 @@ static tms_status fail_write(const tmsi_writer *self, size_t offset, size_t byte
                      tmsi_system_text(number, text), bytes, offset);
 }
 
-static tms_status check_target(const char *path, bool force) {
+tms_status tmsi_writer_check(const char *path, bool force) {
     tmsi_path_kind kind = tmsi_path_look(path);
 
     if (path[folder_bytes(path)] == '\0')
@@ -157,7 +157,7 @@ static tms_status check_target(const char *path, bool force) {
 
 tms_status tmsi_writer_create(tms_context *context, const char *path, bool force, size_t bytes,
                               tmsi_writer **out) {
-    tms_status status = check_target(path, force);
+    tms_status status = tmsi_writer_check(path, force);
     tmsi_writer *self = NULL;
 
     if (status != TMS_OK)
@@ -202,22 +202,26 @@ tms_status tmsi_writer_write(tmsi_writer *self, size_t offset, const void *data,
 
 /* Without this a power cut could lose the new name though the bytes are safe. File systems that
  * cannot sync a folder say EINVAL: nothing more can be done there. */
-static tms_status sync_folder(tmsi_writer *self) {
-    size_t bytes = folder_bytes(self->path);
+tms_status tmsi_folder_sync(tms_context *context, const char *path) {
+    size_t bytes = folder_bytes(path);
     char *folder = NULL;
-    tms_status status = bytes > 0 ? tmsi_text_copy(self->context, self->path, bytes, &folder)
-                                  : tmsi_text_copy(self->context, ".", 1, &folder);
+    tms_status status =
+        tmsi_text_copy(context, bytes > 0 ? path : ".", bytes > 0 ? bytes : 1, &folder);
     int handle;
 
     if (status != TMS_OK)
         return status;
     handle = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (handle >= 0 && fsync(handle) != 0 && errno != EINVAL)
-        status = fail_system("sync the folder of", self->path);
+        status = fail_system("sync the folder of", path);
     if (handle >= 0)
         close(handle);
-    tmsi_free(self->context, folder);
+    tmsi_free(context, folder);
     return status;
+}
+
+tms_status tmsi_file_remove(const char *path) {
+    return unlink(path) == 0 || errno == ENOENT ? TMS_OK : fail_system("remove", path);
 }
 
 /* Without force a file that came into being since create must survive too. */
@@ -246,7 +250,7 @@ tms_status tmsi_writer_commit(tmsi_writer *self) {
         return fail_system("give its name to", self->path);
     tmsi_free(self->context, self->temporary);
     self->temporary = NULL;
-    return sync_folder(self);
+    return tmsi_folder_sync(self->context, self->path);
 }
 
 void tmsi_writer_destroy(tmsi_writer *self) {
@@ -259,19 +263,4 @@ void tmsi_writer_destroy(tmsi_writer *self) {
     tmsi_free(self->context, self->temporary);
     tmsi_free(self->context, self->path);
     tmsi_free(self->context, self);
-}
-
-tms_status tmsi_file_copy(tms_context *context, const char *from, const char *to) {
-    tms_status status = TMS_OK;
-    tmsi_mapping map = {0};
-    tmsi_writer *writer = NULL;
-
-    TMS_TRY(tmsi_file_map(from, &map));
-    TMS_TRY(tmsi_writer_create(context, to, false, map.bytes, &writer));
-    TMS_TRY(tmsi_writer_write(writer, 0, map.data, map.bytes));
-    TMS_TRY(tmsi_writer_commit(writer));
-done:
-    tmsi_writer_destroy(writer);
-    tmsi_file_unmap(&map);
-    return status;
 }

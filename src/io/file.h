@@ -36,8 +36,11 @@ tms_status tmsi_path_join(tms_context *context, const char *folder, const char *
  * order, and take the path's name in one step at commit. */
 typedef struct tmsi_writer tmsi_writer;
 
-/* Refuses a path where something is, unless force; and even then what is no regular file. A size
- * that is known (else 0) is reserved at once, so that a full disk shows before the work. */
+/* Refuses a path where something is, unless force; and even then what is no regular file. */
+tms_status tmsi_writer_check(const char *path, bool force);
+
+/* Checks the path. A size that is known (else 0) is reserved at once, so that a full disk shows
+ * before the work. */
 tms_status tmsi_writer_create(tms_context *context, const char *path, bool force, size_t bytes,
                               tmsi_writer **out);
 tms_status tmsi_writer_write(tmsi_writer *writer, size_t offset, const void *data, size_t bytes);
@@ -46,7 +49,10 @@ tms_status tmsi_writer_commit(tmsi_writer *writer);
 /* Removes the temporary file of a writer that was not committed. Takes NULL. */
 void tmsi_writer_destroy(tmsi_writer *writer);
 
-/* Copies a regular file to a path where nothing is, by a writer. */
-tms_status tmsi_file_copy(tms_context *context, const char *from, const char *to);
+/* Removes a file; one that is not there is no failure. */
+tms_status tmsi_file_remove(const char *path);
+
+/* Makes the names in the folder that holds the path survive a power cut. */
+tms_status tmsi_folder_sync(tms_context *context, const char *path);
 
 #endif

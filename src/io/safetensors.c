@@ -181,7 +181,7 @@ static tms_status read_metadata(reader *self, const json_t *metadata) {
     return TMS_OK;
 }
 
-static tms_status check_name(const char *name) {
+tms_status tmsi_tensor_name_check(const char *name) {
     size_t bytes = strlen(name);
 
     if (bytes == 0)
@@ -217,7 +217,7 @@ static tms_status read_header(reader *self) {
             TMS_TRY(read_metadata(self, value));
             continue;
         }
-        TMS_TRY(check_name(name));
+        TMS_TRY(tmsi_tensor_name_check(name));
         status = read_entry(value, ranged);
         if (status != TMS_OK) {
             status = tmsi_fail_in(status, "tensor \"%s\"", name);

@@ -1,0 +1,235 @@
+#define _GNU_SOURCE
+#include "io/tree.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/memory.h"
+
+enum {
+    DEPTH_MAX = 16, /* of folders: links may go in circles */
+    STAGING_TRIES = 100,
+    COPY_BYTES = 16 << 20, /* between two questions whether to go on */
+};
+
+static tms_status fail_system(const char *verb, const char *path) {
+    char text[128];
+    int number = errno;
+    return tmsi_fail(TMS_ERR_IO, "cannot %s \"%s\": %s", verb, path,
+                     tmsi_system_text(number, text));
+}
+
+/* The next entry but "." and ".."; NULL at the end. */
+static const char *next_name(DIR *folder) {
+    struct dirent *entry;
+
+    do
+        entry = readdir(folder);
+    while (entry != NULL && (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0));
+    return entry == NULL ? NULL : entry->d_name;
+}
+
+static tms_status copy_file(tms_context *context, const char *from, const char *to,
+                            const tmsi_tree_visitor *visitor) {
+    tms_status status = TMS_OK;
+    tmsi_mapping map = {0};
+    tmsi_writer *writer = NULL;
+
+    TMS_TRY(tmsi_file_map(from, &map));
+    TMS_TRY(tmsi_writer_create(context, to, false, map.bytes, &writer));
+    for (size_t done = 0; done < map.bytes; done += COPY_BYTES) {
+        size_t bytes = map.bytes - done < COPY_BYTES ? map.bytes - done : COPY_BYTES;
+        TMS_TRY(visitor->step(visitor->user, from));
+        TMS_TRY(tmsi_writer_write(writer, done, map.data + done, bytes));
+    }
+    TMS_TRY(tmsi_writer_commit(writer));
+done:
+    tmsi_writer_destroy(writer);
+    tmsi_file_unmap(&map);
+    return status;
+}
+
+static tms_status copy_folder(tms_context *context, const char *from, const char *to, int depth,
+                              const tmsi_tree_visitor *visitor);
+
+static tms_status copy_entry(tms_context *context, const char *from, const char *to, int depth,
+                             const tmsi_tree_visitor *visitor) {
+    switch (tmsi_path_look(from)) {
+    case TMSI_PATH_FILE:
+        return copy_file(context, from, to, visitor);
+    case TMSI_PATH_FOLDER:
+        if (depth == DEPTH_MAX)
+            return tmsi_fail(TMS_ERR_IO, "folders nest more than %d deep at \"%s\"", DEPTH_MAX,
+                             from);
+        if (mkdir(to, 0777) != 0)
+            return fail_system("make the folder", to);
+        return copy_folder(context, from, to, depth + 1, visitor);
+    default:
+        return TMS_OK;
+    }
+}
+
+static tms_status copy_folder(tms_context *context, const char *from, const char *to, int depth,
+                              const tmsi_tree_visitor *visitor) {
+    tms_status status = TMS_OK;
+    char *source = NULL, *target = NULL;
+    const char *name;
+    DIR *folder = opendir(from);
+
+    if (folder == NULL)
+        return fail_system("open the folder", from);
+    while ((name = next_name(folder)) != NULL) {
+        if (depth == 0 && visitor->skips(visitor->user, name))
+            continue;
+        TMS_TRY(tmsi_path_join(context, from, name, &source));
+        TMS_TRY(tmsi_path_join(context, to, name, &target));
+        TMS_TRY(copy_entry(context, source, target, depth, visitor));
+        tmsi_free(context, source);
+        tmsi_free(context, target);
+        source = target = NULL;
+    }
+done:
+    closedir(folder);
+    tmsi_free(context, source);
+    tmsi_free(context, target);
+    return status;
+}
+
+tms_status tmsi_tree_copy(tms_context *context, const char *from, const char *to,
+                          const tmsi_tree_visitor *visitor) {
+    return copy_folder(context, from, to, 0, visitor);
+}
+
+/* Length of a path without the slashes at its end. */
+static size_t trimmed_bytes(const char *path) {
+    size_t bytes = strlen(path);
+    while (bytes > 1 && path[bytes - 1] == '/')
+        bytes--;
+    return bytes;
+}
+
+/* Of a trimmed path: where its last name begins. */
+static size_t parent_bytes(const char *path, size_t bytes) {
+    while (bytes > 0 && path[bytes - 1] != '/')
+        bytes--;
+    return bytes;
+}
+
+tms_status tmsi_tree_stage(tms_context *context, const char *path, char **out_staging) {
+    size_t parent = parent_bytes(path, trimmed_bytes(path)), room = parent + 48;
+    char *staging = NULL;
+    tms_status status = tmsi_alloc(context, room, 1, &staging);
+    int result = -1;
+
+    if (status != TMS_OK)
+        return status;
+    for (int i = 0; i < STAGING_TRIES && result != 0; i++) {
+        snprintf(staging, room, "%.*s.tamis-%ld-%d.tmp", (int)parent, path, (long)getpid(), i);
+        result = mkdir(staging, 0777);
+        if (result != 0 && errno != EEXIST)
+            break;
+    }
+    if (result != 0) {
+        status = fail_system("make a temporary folder for", path);
+        tmsi_free(context, staging);
+        return status;
+    }
+    *out_staging = staging;
+    return TMS_OK;
+}
+
+static tms_status move_into(tms_context *context, const char *from, const char *to);
+
+static tms_status move_entry(tms_context *context, const char *from, const char *to) {
+    tmsi_path_kind source = tmsi_path_look(from), target = tmsi_path_look(to);
+
+    if (source == TMSI_PATH_FOLDER && target == TMSI_PATH_FOLDER)
+        return move_into(context, from, to);
+    if (target != TMSI_PATH_NONE && target != source)
+        return tmsi_fail(TMS_ERR_IO, "\"%s\" is in the way of a %s of that name", to,
+                         source == TMSI_PATH_FOLDER ? "folder" : "file");
+    return rename(from, to) == 0 ? TMS_OK : fail_system("put in place", to);
+}
+
+static tms_status move_into(tms_context *context, const char *from, const char *to) {
+    tms_status status = TMS_OK;
+    char *source = NULL, *target = NULL;
+    const char *name;
+    DIR *folder = opendir(from);
+
+    if (folder == NULL)
+        return fail_system("open the folder", from);
+    while ((name = next_name(folder)) != NULL) {
+        TMS_TRY(tmsi_path_join(context, from, name, &source));
+        TMS_TRY(tmsi_path_join(context, to, name, &target));
+        TMS_TRY(move_entry(context, source, target));
+        tmsi_free(context, source);
+        tmsi_free(context, target);
+        source = target = NULL;
+    }
+done:
+    closedir(folder);
+    tmsi_free(context, source);
+    tmsi_free(context, target);
+    return status;
+}
+
+/* rename alone would take the place of an empty folder that came into being since we looked. */
+static int rename_new(const char *from, const char *to) {
+    int result = renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE);
+    return result == 0 || (errno != EINVAL && errno != ENOSYS) ? result : rename(from, to);
+}
+
+tms_status tmsi_tree_place(tms_context *context, const char *staging, const char *path) {
+    tms_status status = TMS_OK;
+
+    if (tmsi_path_look(path) == TMSI_PATH_FOLDER)
+        status = move_into(context, staging, path);
+    else if (rename_new(staging, path) != 0)
+        status = fail_system("give its name to", path);
+    return status == TMS_OK ? tmsi_folder_sync(context, path) : status;
+}
+
+/* By handles and names as the system gives them: a cancelled job must clean up even when memory is
+ * what it ran out of. */
+static void remove_at(int parent, const char *name, int depth) {
+    int handle = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    DIR *folder = handle < 0 ? NULL : fdopendir(handle);
+    const char *entry;
+
+    if (folder != NULL && depth <= DEPTH_MAX)
+        while ((entry = next_name(folder)) != NULL)
+            if (unlinkat(handle, entry, 0) != 0)
+                remove_at(handle, entry, depth + 1);
+    if (folder != NULL)
+        closedir(folder);
+    else if (handle >= 0)
+        close(handle);
+    unlinkat(parent, name, AT_REMOVEDIR);
+}
+
+void tmsi_tree_remove(const char *path) {
+    remove_at(AT_FDCWD, path, 0);
+}
+
+bool tmsi_path_is_below(const char *path, const char *folder) {
+    char parent[PATH_MAX], whole[PATH_MAX], real[PATH_MAX];
+    size_t bytes = parent_bytes(path, trimmed_bytes(path)), length;
+
+    if (bytes >= sizeof parent)
+        return false;
+    memcpy(parent, bytes > 0 ? path : ".", bytes > 0 ? bytes : 1);
+    parent[bytes > 0 ? bytes : 1] = '\0';
+    if (realpath(parent, whole) == NULL || realpath(folder, real) == NULL)
+        return false;
+    length = trimmed_bytes(real);
+    return strncmp(whole, real, length) == 0 &&
+           (real[length - 1] == '/' || whole[length] == '/' || whole[length] == '\0');
+}

@@ -1,0 +1,453 @@
+/* Inspect, prune, check, pack, unpack: what they write, and what they leave alone. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/dtype.h"
+#include "support/files.h"
+
+enum { N = 32, K = 64 };
+
+static char folder[256];
+static tms_context *context;
+
+static int make_folder(void **state) {
+    (void)state;
+    test_folder_make(folder);
+    context = test_context(2, 0);
+    return 0;
+}
+
+static int remove_folder(void **state) {
+    (void)state;
+    tms_context_destroy(context);
+    test_folder_remove(folder);
+    return 0;
+}
+
+/* A path in the test's folder; good for the next 31 calls. */
+static const char *at(const char *name) {
+    static char paths[32][TEST_PATH_MAX];
+    static int next;
+    char *path = paths[next++ % 32];
+    test_path(folder, name, path);
+    return path;
+}
+
+static void fill_random(float *values, int64_t count, uint64_t seed) {
+    test_random random;
+    test_random_seed(&random, test_seed() + seed);
+    for (int64_t i = 0; i < count; i++)
+        values[i] = (float)test_random_normal(&random);
+}
+
+/* Two layers, and beside them all that a job must pass through: a vector, a scalar, an empty
+ * matrix, whole numbers, and odd bytes that put what follows out of alignment. */
+static void write_sample_as(const char *path, tms_dtype dtype, const char *metadata) {
+    static float a[N * K], b[K * N];
+    static uint16_t a16[N * K], b16[K * N];
+    static const float bias[] = {1.0f, -0.0f, NAN};
+    static const int64_t ids[] = {1, 2, 3, 4};
+    static const int64_t three[] = {3}, square[] = {2, 2}, empty[] = {0, 4}, nk[] = {N, K},
+                         kn[] = {K, N};
+    bool is_f32 = dtype == TMS_F32;
+    tms_tensor tensors[] = {
+        test_tensor("odd", TMS_U8, 1, three, "abc"),
+        test_tensor("a.weight", dtype, 2, nk, is_f32 ? (void *)a : a16),
+        test_tensor("b.weight", dtype, 2, kn, is_f32 ? (void *)b : b16),
+        test_tensor("bias", TMS_F32, 1, three, bias),
+        test_tensor("scalar", TMS_F32, 0, NULL, bias),
+        test_tensor("empty", TMS_F32, 2, empty, bias),
+        test_tensor("ids", TMS_I64, 2, square, ids),
+    };
+
+    fill_random(a, N * K, 1);
+    fill_random(b, K * N, 2);
+    for (int i = 0; i < N * K; i++) {
+        a16[i] = dtype == TMS_F16 ? tmsi_f16_from_f32(a[i]) : tmsi_bf16_from_f32(a[i]);
+        b16[i] = dtype == TMS_F16 ? tmsi_f16_from_f32(b[i]) : tmsi_bf16_from_f32(b[i]);
+    }
+    test_tensors_write(path, tensors, 7, metadata);
+}
+
+static void write_sample(const char *path) {
+    write_sample_as(path, TMS_F32, "{\"format\":\"pt\",\"note\":\"a \\\"b\\\" \\u0007\"}");
+}
+
+/* The sample's layers by name: the empty one is a 2-D float tensor too. */
+static const char *const sample_layers[] = {"[ab].weight"};
+
+static tms_job_desc job(const char *in, const char *out) {
+    tms_job_desc desc = tms_job_desc_default();
+    desc.in = in;
+    desc.out = out;
+    desc.force = 1; /* tests share a folder */
+    desc.layers = sample_layers;
+    desc.layer_count = 1;
+    return desc;
+}
+
+static tms_pattern pattern_of(const char *text) {
+    tms_pattern pattern;
+    assert_ok(tms_pattern_parse(text, &pattern));
+    return pattern;
+}
+
+static void run(tms_status (*verb)(tms_context *, const tms_job_desc *, tms_layer_table **),
+                const tms_job_desc *desc) {
+    tms_layer_table *table = NULL;
+    assert_ok(verb(context, desc, &table));
+    tms_layer_table_destroy(table);
+}
+
+static void prune_to(const char *in, const char *out, const char *text) {
+    tms_pattern pattern = pattern_of(text);
+    tms_job_desc desc = job(in, out);
+    desc.pattern = &pattern;
+    run(tms_prune_run, &desc);
+}
+
+static void pack_to(const char *in, const char *out) {
+    tms_job_desc desc = job(in, out);
+    run(tms_pack_run, &desc);
+}
+
+static void unpack_to(const char *in, const char *out) {
+    tms_job_desc desc = job(in, out);
+    run(tms_unpack_run, &desc);
+}
+
+static tms_tensor find_tensor(const tms_checkpoint *checkpoint, const char *name) {
+    tms_tensor tensor;
+    for (int64_t i = 0; i < tms_checkpoint_tensor_count(checkpoint); i++) {
+        assert_ok(tms_checkpoint_tensor(checkpoint, i, &tensor));
+        if (strcmp(tensor.name, name) == 0)
+            return tensor;
+    }
+    fail_msg("no tensor %s", name);
+    return tensor;
+}
+
+static void assert_same_tensor(const tms_checkpoint *a, const tms_checkpoint *b, const char *name) {
+    tms_tensor x = find_tensor(a, name), y = find_tensor(b, name);
+    assert_int_equal(x.dtype, y.dtype);
+    assert_int_equal(x.rank, y.rank);
+    assert_memory_equal(x.shape, y.shape, sizeof x.shape);
+    assert_int_equal(x.bytes, y.bytes);
+    assert_memory_equal(x.data, y.data, x.bytes);
+}
+
+static void prune_changes_the_layers_alone(void **state) {
+    static const char *const others[] = {"odd", "bias", "scalar", "empty", "ids"};
+    tms_pattern pattern = pattern_of("2:4");
+    tms_job_desc desc = job(at("in"), at("out"));
+    tms_layer_table *table = NULL;
+    tms_checkpoint *before = NULL, *after = NULL;
+    const tms_layer_row *row;
+    const float *old, *new;
+    int64_t zeros = 0;
+    (void)state;
+    write_sample(desc.in);
+    desc.pattern = &pattern;
+    assert_ok(tms_prune_run(context, &desc, &table));
+    assert_int_equal(tms_layer_table_count(table), 2);
+    assert_null(tms_layer_table_row(table, 2));
+    row = tms_layer_table_row(table, 1);
+    assert_string_equal(row->name, "b.weight");
+    assert_int_equal(row->n, K);
+    assert_int_equal(row->zeros_before, 0);
+    assert_int_equal(row->zeros.zeros, N * K / 2);
+    assert_int_equal(row->check.holds, 1);
+    assert_true(row->error > 0.1 && row->error < 0.5);
+    tms_layer_table_destroy(table);
+
+    assert_ok(tms_checkpoint_open(context, desc.in, &before));
+    assert_ok(tms_checkpoint_open(context, desc.out, &after));
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+        assert_same_tensor(before, after, others[i]);
+    assert_string_equal(tms_checkpoint_metadata(after, "format"), "pt");
+    assert_string_equal(tms_checkpoint_metadata(after, "note"), "a \"b\" \a");
+    old = find_tensor(before, "a.weight").data;
+    new = find_tensor(after, "a.weight").data;
+    for (int i = 0; i < N * K; i++) {
+        float x, y;
+        memcpy(&x, old + i, 4);
+        memcpy(&y, new + i, 4);
+        zeros += y == 0.0f;
+        assert_true(y == 0.0f || x == y);
+    }
+    assert_int_equal(zeros, N * K / 2);
+    test_assert_contains(tms_checkpoint_metadata(after, "tamis.prune"),
+                         "\"pattern\":\"2:4\",\"method\":\"magnitude\",\"layers\":{"
+                         "\"a.weight\":1024,\"b.weight\":1024}}]}");
+    tms_checkpoint_close(before);
+    tms_checkpoint_close(after);
+}
+
+/* check by the record, by another pattern, and on a file that says nothing. */
+static void check_tells_the_first_violation(void **state) {
+    tms_pattern pattern = pattern_of("1:4");
+    tms_job_desc desc = job(at("in"), at("out"));
+    tms_layer_table *table = NULL;
+    int32_t holds = -1;
+    (void)state;
+    write_sample(desc.in);
+    prune_to(desc.in, at("pruned"), "2:4");
+    desc.in = at("pruned");
+    desc.layer_count = 0;
+    assert_ok(tms_check_run(context, &desc, &holds, &table));
+    assert_int_equal(holds, 1);
+    assert_int_equal(tms_layer_table_count(table), 2);
+    assert_int_equal(tms_layer_table_row(table, 0)->pattern.kind, TMS_PATTERN_NM);
+    tms_layer_table_destroy(table);
+    desc.pattern = &pattern;
+    assert_ok(tms_check_run(context, &desc, &holds, &table));
+    assert_int_equal(holds, 0);
+    assert_int_equal(tms_layer_table_count(table), 2);
+    assert_int_equal(tms_layer_table_row(table, 0)->check.holds, 0);
+    assert_int_equal(tms_layer_table_row(table, 0)->check.row, 0);
+    assert_true(tms_layer_table_row(table, 0)->check.column >= 0);
+    tms_layer_table_destroy(table);
+    desc = job(at("in"), NULL);
+    assert_fails(tms_check_run(context, &desc, &holds, &table), TMS_ERR_INVALID,
+                 "records no pattern for layer \"a.weight\": set one (--pattern)");
+}
+
+static void prune_again_updates_the_record(void **state) {
+    static const char *const first[] = {"a.*"};
+    tms_pattern pattern = pattern_of("unstructured 90%");
+    tms_job_desc desc = job(at("one"), at("two"));
+    tms_checkpoint *checkpoint = NULL;
+    int32_t holds = 0;
+    tms_layer_table *table = NULL;
+    (void)state;
+    write_sample(at("in"));
+    prune_to(at("in"), at("one"), "2:4");
+    desc.layers = first;
+    desc.pattern = &pattern;
+    run(tms_prune_run, &desc);
+    assert_ok(tms_checkpoint_open(context, desc.out, &checkpoint));
+    test_assert_contains(tms_checkpoint_metadata(checkpoint, "tamis.prune"),
+                         "\"layers\":{\"b.weight\":1024}},{");
+    test_assert_contains(tms_checkpoint_metadata(checkpoint, "tamis.prune"),
+                         "\"pattern\":\"unstructured 90% per tensor\",\"method\":\"magnitude\","
+                         "\"layers\":{\"a.weight\":1843}}]}");
+    tms_checkpoint_close(checkpoint);
+    desc = job(at("two"), NULL);
+    desc.layer_count = 0;
+    assert_ok(tms_check_run(context, &desc, &holds, &table));
+    assert_int_equal(holds, 1);
+    assert_int_equal(tms_layer_table_row(table, 0)->pattern.kind, TMS_PATTERN_UNSTRUCTURED);
+    assert_int_equal(tms_layer_table_row(table, 1)->pattern.kind, TMS_PATTERN_NM);
+    tms_layer_table_destroy(table);
+}
+
+static void unfit_layers_are_all_named(void **state) {
+    float values[64] = {0};
+    tms_tensor tensors[] = {test_tensor_f32("fits", 4, 8, values),
+                            test_tensor_f32("six", 4, 6, values),
+                            test_tensor_f32("five", 4, 5, values)};
+    tms_pattern pattern = pattern_of("2:4");
+    tms_job_desc desc = job(at("in"), at("unfit"));
+    tms_layer_table *table = NULL;
+    (void)state;
+    fill_random(values, 64, 3);
+    test_tensors_write(desc.in, tensors, 3, NULL);
+    desc.pattern = &pattern;
+    desc.layer_count = 0;
+    assert_fails(tms_prune_run(context, &desc, &table), TMS_ERR_PATTERN,
+                 "pattern \"2:4\" does not fit 2 of 3 layers: six (4 x 6), five (4 x 5). "
+                 "Set skip_unfit (--skip-unfit)");
+    assert_false(test_file_exists(desc.out));
+    desc.skip_unfit = 1;
+    assert_ok(tms_prune_run(context, &desc, &table));
+    assert_int_equal(tms_layer_table_row(table, 0)->is_skipped, 0);
+    assert_int_equal(tms_layer_table_row(table, 1)->is_skipped, 1);
+    assert_int_equal(tms_layer_table_row(table, 2)->is_skipped, 1);
+    tms_layer_table_destroy(table);
+}
+
+static void weights_that_are_not_finite_are_named(void **state) {
+    float values[64] = {0};
+    tms_tensor tensor = test_tensor_f32("w", 4, 16, values);
+    tms_pattern pattern = pattern_of("2:4");
+    tms_job_desc desc = job(at("nan"), at("nan.out"));
+    tms_layer_table *table = NULL;
+    int32_t holds;
+    (void)state;
+    fill_random(values, 64, 4);
+    values[2 * 16 + 5] = NAN;
+    values[3 * 16 + 1] = INFINITY;
+    test_tensors_write(desc.in, &tensor, 1, NULL);
+    desc.pattern = &pattern;
+    desc.layer_count = 0;
+    assert_fails(tms_prune_run(context, &desc, &table), TMS_ERR_VALUE,
+                 "tms_prune_run: tensor \"w\": ");
+    test_assert_contains(tms_error_text(), "row 2, column 5");
+    assert_fails(tms_pack_run(context, &desc, &table), TMS_ERR_VALUE,
+                 "tensor \"w\": weight at row 2, column 5 is NaN");
+    assert_fails(tms_check_run(context, &desc, &holds, &table), TMS_ERR_VALUE,
+                 "tensor \"w\": weight at row 2, column 5");
+    assert_false(test_file_exists(desc.out));
+    assert_ok(tms_inspect_run(context, &desc, &table));
+    assert_int_equal(tms_layer_table_row(table, 0)->zeros.non_finite, 2);
+    assert_int_equal(tms_layer_table_row(table, 0)->format_bytes[TMS_FORMAT_CSR], -1);
+    tms_layer_table_destroy(table);
+}
+
+static const char *const patterns[] = {
+    "unstructured 80%",
+    "unstructured 90% per row",
+    "2:4",
+    "1:4",
+    "4:8",
+    "block 16x8 75%",
+    "rows 50%",
+    "columns 50%",
+    "2:4 in block 16x16 50%",
+};
+
+static void pack_then_unpack_gives_the_same_file(void **state) {
+    static const tms_dtype dtypes[] = {TMS_F32, TMS_BF16, TMS_F16};
+    struct stat pruned, packed;
+    (void)state;
+    for (size_t d = 0; d < 3; d++)
+        for (size_t p = 0; p < sizeof patterns / sizeof *patterns; p++) {
+            print_message("%s %s\n", tms_dtype_name(dtypes[d]), patterns[p]);
+            write_sample_as(at("in"), dtypes[d], "{\"format\":\"pt\"}");
+            prune_to(at("in"), at("p"), patterns[p]);
+            pack_to(at("p"), at("k"));
+            unpack_to(at("k"), at("u"));
+            test_assert_same_files(at("p"), at("u"));
+            assert_int_equal(stat(at("p"), &pruned), 0);
+            assert_int_equal(stat(at("k"), &packed), 0);
+            assert_true(packed.st_size < pruned.st_size);
+        }
+}
+
+static void every_format_unpacks_to_the_same_file(void **state) {
+    tms_layer_table *table = NULL;
+    (void)state;
+    write_sample(at("in"));
+    prune_to(at("in"), at("p"), "2:4");
+    for (int f = 0; f < TMS_FORMAT_COUNT; f++) {
+        tms_job_desc desc = job(at("p"), at("k"));
+        desc.has_format = 1;
+        desc.format = (tms_format)f;
+        assert_ok(tms_pack_run(context, &desc, &table));
+        assert_int_equal(tms_layer_table_row(table, 0)->format, f);
+        assert_true(tms_layer_table_row(table, 0)->format_bytes[f] > 0);
+        tms_layer_table_destroy(table);
+        desc = job(at("k"), at("u"));
+        assert_ok(tms_unpack_run(context, &desc, &table));
+        assert_int_equal(tms_layer_table_count(table), f == TMS_FORMAT_DENSE ? 0 : 2);
+        tms_layer_table_destroy(table);
+        test_assert_same_files(at("p"), at("u"));
+    }
+}
+
+static void pack_refuses_a_format_that_cannot_hold_the_weight(void **state) {
+    tms_job_desc desc = job(at("in"), at("no"));
+    tms_layer_table *table = NULL;
+    (void)state;
+    write_sample(desc.in);
+    desc.has_format = 1;
+    desc.format = TMS_FORMAT_NM;
+    assert_fails(tms_pack_run(context, &desc, &table), TMS_ERR_PATTERN, "tensor \"a.weight\": ");
+    assert_false(test_file_exists(desc.out));
+}
+
+static void dense_weights_stay_dense(void **state) {
+    tms_job_desc desc = job(at("in"), at("dense"));
+    tms_layer_table *table = NULL;
+    tms_checkpoint *checkpoint = NULL;
+    (void)state;
+    write_sample(desc.in);
+    assert_ok(tms_pack_run(context, &desc, &table));
+    assert_int_equal(tms_layer_table_row(table, 0)->format, TMS_FORMAT_DENSE);
+    tms_layer_table_destroy(table);
+    assert_ok(tms_checkpoint_open(context, desc.out, &checkpoint));
+    assert_int_equal(tms_checkpoint_is_packed(checkpoint), 0);
+    tms_checkpoint_close(checkpoint);
+}
+
+static void pack_counts_negative_zeros(void **state) {
+    float values[64] = {0};
+    tms_tensor tensor = test_tensor_f32("w", 4, 16, values);
+    tms_job_desc desc = job(at("neg"), at("neg.k"));
+    tms_layer_table *table = NULL;
+    tms_checkpoint *checkpoint = NULL;
+    float *unpacked;
+    (void)state;
+    values[3] = -0.0f;
+    values[20] = -0.0f;
+    values[21] = 1.5f;
+    test_tensors_write(desc.in, &tensor, 1, NULL);
+    desc.layer_count = 0;
+    assert_ok(tms_pack_run(context, &desc, &table));
+    assert_int_equal(tms_layer_table_row(table, 0)->negative_zeros, 2);
+    assert_int_not_equal(tms_layer_table_row(table, 0)->format, TMS_FORMAT_DENSE);
+    tms_layer_table_destroy(table);
+    unpack_to(at("neg.k"), at("neg.u"));
+    values[3] = values[20] = 0.0f;
+    assert_ok(tms_checkpoint_open(context, at("neg.u"), &checkpoint));
+    unpacked = (float *)find_tensor(checkpoint, "w").data;
+    assert_memory_equal(unpacked, values, sizeof values);
+    tms_checkpoint_close(checkpoint);
+}
+
+/* Jobs see a packed tensor as the weight that it is. */
+static void packed_files_can_be_inspected_checked_pruned_and_packed(void **state) {
+    tms_pattern pattern = pattern_of("unstructured 80%");
+    tms_job_desc desc = job(at("k"), at("kp"));
+    tms_layer_table *table = NULL;
+    tms_checkpoint *checkpoint = NULL;
+    tms_tensor tensor;
+    int32_t holds = 0;
+    (void)state;
+    write_sample(at("in"));
+    prune_to(at("in"), at("p2"), "2:4");
+    pack_to(at("p2"), at("k"));
+    assert_ok(tms_checkpoint_open(context, at("k"), &checkpoint));
+    assert_int_equal(tms_checkpoint_is_packed(checkpoint), 1);
+    assert_int_equal(tms_checkpoint_tensor_count(checkpoint), 7);
+    tensor = find_tensor(checkpoint, "a.weight");
+    assert_int_equal(tensor.format, TMS_FORMAT_NM);
+    assert_null(tensor.data);
+    assert_int_equal(tensor.bytes, N * K * 4);
+    tms_checkpoint_close(checkpoint);
+
+    assert_ok(tms_inspect_run(context, &desc, &table));
+    assert_int_equal(tms_layer_table_row(table, 0)->zeros.zeros, N * K / 2);
+    assert_int_equal(tms_layer_table_row(table, 0)->pattern.kind, TMS_PATTERN_NM);
+    tms_layer_table_destroy(table);
+    assert_ok(tms_check_run(context, &desc, &holds, &table));
+    assert_int_equal(holds, 1);
+    tms_layer_table_destroy(table);
+    desc.pattern = &pattern;
+    run(tms_prune_run, &desc);
+    prune_to(at("p2"), at("pp"), "unstructured 80%");
+    test_assert_same_files(at("kp"), at("pp"));
+    pack_to(at("k"), at("kk"));
+    test_assert_same_files(at("k"), at("kk"));
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(prune_changes_the_layers_alone),
+        cmocka_unit_test(check_tells_the_first_violation),
+        cmocka_unit_test(prune_again_updates_the_record),
+        cmocka_unit_test(unfit_layers_are_all_named),
+        cmocka_unit_test(weights_that_are_not_finite_are_named),
+        cmocka_unit_test(pack_then_unpack_gives_the_same_file),
+        cmocka_unit_test(every_format_unpacks_to_the_same_file),
+        cmocka_unit_test(pack_refuses_a_format_that_cannot_hold_the_weight),
+        cmocka_unit_test(dense_weights_stay_dense),
+        cmocka_unit_test(pack_counts_negative_zeros),
+        cmocka_unit_test(packed_files_can_be_inspected_checked_pruned_and_packed),
+    };
+    return cmocka_run_group_tests_name("jobs", tests, make_folder, remove_folder);
+}
