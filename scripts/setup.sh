@@ -35,7 +35,7 @@ binutils              command -v nm
 clang                 command -v clang
 clang-format          command -v clang-format
 clang-tidy            command -v clang-tidy
-libclang-rt-14-dev    has_clang_runtime
+libclang-rt-dev       has_clang_runtime
 libomp-dev            has_clang_openmp
 '
 
