@@ -27,11 +27,13 @@ static void plan_run_computes_a_product_by_hand(void **state) {
     assert_ok(tms_image_build(context, &desc, data, bytes, &image));
     assert_ok(tms_spmm_plan_create(context, &problem, &desc.layout, &plan));
     args.t = 1, args.image = &image, args.x = x, args.y = y;
+    args.work = aligned_alloc(64, (tms_spmm_plan_work_bytes(plan) / 64 + 1) * 64);
     assert_ok(tms_spmm_plan_run(plan, &args, NULL));
     tms_spmm_plan_describe(plan, text, sizeof text);
     print_message("%s", text);
     assert_true(y[0] == 321.0f && y[1] == 654.0f);
     tms_spmm_plan_destroy(plan);
+    free(args.work);
     free(data);
     tms_context_destroy(context);
 }

@@ -79,3 +79,8 @@ _Static_assert((int)TMSI_CSR_T_ROWS == (int)TMSI_CHUNK_ROWS,
 void tmsi_spmm_csr_f32_1x64_avx2(const tmsi_spmm_run *run) {
     tmsi_tokens_avx2(run, TMSI_CSR_T_BLOCK, run_cell);
 }
+
+/* Blocks too small for vectors along rows, in the same layout. */
+void tmsi_spmm_bsr_f32_1x64_avx2(const tmsi_spmm_run *run) {
+    tmsi_spmm_csr_f32_1x64_avx2(run);
+}

@@ -5,11 +5,17 @@
 #include "base/memory.h"
 #include "format/layout/bsr_panel.h"
 #include "format/layout/dense_panel.h"
+#include "spmm/cpu/f32.h"
 #include "spmm/tuning.h"
 
 bool tmsi_spmm_fits_f32(const tms_spmm_problem *problem) {
-    return problem->x_type == TMS_F32 && problem->w_type == TMS_F32 &&
-           (problem->epilogue & TMS_EPILOGUE_ABSMAX_T) == 0;
+    return tmsi_spmm_is_f32(problem);
+}
+
+/* Gate pairs must not be torn apart between block rows. */
+bool tmsi_spmm_fits_bsr_panel(const tms_spmm_problem *problem) {
+    return tmsi_spmm_is_f32(problem) && ((problem->epilogue & TMS_EPILOGUE_GATE) == 0 ||
+                                         tmsi_min(problem->block_rows, problem->n) % 2 == 0);
 }
 
 void tmsi_spmm_part_dense_panel(const tms_spmm_problem *problem, const tmsi_hardware *hardware,
@@ -49,34 +55,38 @@ size_t tmsi_spmm_work_bsr_avx2(const tms_spmm_problem *problem, const tms_part *
     return tmsi_rows_work(problem->k, part->block_columns, t_max);
 }
 
-/* Cycles of one panel with one k of it and t tokens: an FMA a cycle and vector in each of two
- * units, but never less than what four chains' latency or the reading of w allow. */
-static double panel_cycles(int64_t t, int32_t lanes, bool is_dense) {
-    double tiles = (double)tmsi_tile_count(t), vectors = lanes / 8;
-    double few = t <= 3 && is_dense && lanes == 16 ? TMSI_TUNING_PANEL_CYCLES : 4.0;
-    double cycles = t < 4 ? few : (double)t * vectors / 2.0;
+/* Cycles of one panel with one k of it and a tile of so many tokens: bound by the FMAs, or below 5
+ * tokens by their latency. */
+static double tile_cycles(int64_t tokens, int32_t lanes) {
+    static const double cycles[TMSI_TILE_TOKENS] = TMSI_TUNING_TILE_CYCLES;
 
-    if (vectors == 1.0) /* one load of w and one broadcast an FMA, and six chains */
-        cycles = tiles * 4.0;
-    return cycles;
+    return lanes == 8 ? TMSI_TUNING_NARROW_TILE_CYCLES : cycles[tokens - 1];
 }
 
+/* Microseconds of `panels` panels with `columns` k's each. few: cycles of 1, 2, 3 tokens. */
 static double rows_us(const tms_spmm_problem *problem, int64_t t, double panels, double columns,
-                      int32_t lanes, bool is_dense) {
-    double tiles = (double)tmsi_tile_count(t);
-    double cycles =
-        panels * (columns * panel_cycles(t, lanes, is_dense) + tiles * TMSI_TUNING_TILE_CYCLES) +
-        (double)t * (double)problem->k * TMSI_TUNING_PACK_CYCLES;
+                      int32_t lanes, const double *few) {
+    int64_t tiles = tmsi_tile_count(t);
+    double cycles = 0.0;
 
+    for (int64_t i = tiles - tmsi_min(tiles, 2); i < tiles; i++) /* the two that may be smaller */
+        cycles += tile_cycles(tmsi_tile_start(t, i + 1) - tmsi_tile_start(t, i), lanes);
+    if (tiles > 2)
+        cycles += (double)(tiles - 2) * tile_cycles(TMSI_TILE_TOKENS, lanes);
+    if (t <= 3 && few != NULL)
+        cycles = few[t - 1];
+    cycles = panels * (columns * cycles + (double)tiles * TMSI_TUNING_TILE_END_CYCLES) +
+             (double)t * (double)problem->k * TMSI_TUNING_PACK_CYCLES;
     return cycles / TMSI_TUNING_MHZ;
 }
 
 double tmsi_spmm_cost_dense_avx2(const tms_spmm_problem *problem, int64_t t,
                                  const tmsi_hardware *hardware) {
+    static const double few[3] = TMSI_TUNING_FEW_TOKENS_CYCLES;
     double panels = (double)tmsi_div_up(problem->n, TMSI_DENSE_PANEL_ROWS);
 
     (void)hardware;
-    return rows_us(problem, t, panels, (double)problem->k, TMSI_DENSE_PANEL_ROWS, true);
+    return rows_us(problem, t, panels, (double)problem->k, TMSI_DENSE_PANEL_ROWS, few);
 }
 
 double tmsi_spmm_cost_bsr_avx2(const tms_spmm_problem *problem, int64_t t,
@@ -86,5 +96,5 @@ double tmsi_spmm_cost_bsr_avx2(const tms_spmm_problem *problem, int64_t t,
     int64_t panels = tmsi_div_up(problem->n, block_rows) * tmsi_div_up(block_rows, lanes);
 
     (void)hardware;
-    return rows_us(problem, t, (double)panels, (double)problem->k * problem->density, lanes, false);
+    return rows_us(problem, t, (double)panels, (double)problem->k * problem->density, lanes, NULL);
 }
