@@ -305,13 +305,16 @@ static void counts_equal_a_plain_recount(void **state) {
     (void)state;
     test_random_seed(&random, test_seed());
     for (size_t s = 0; s < sizeof shapes / sizeof *shapes; s++)
-        for (int density = 0; density < 6; density++) {
+        for (int density = 0; density < 16; density++) {
             int64_t n = shapes[s][0], k = shapes[s][1];
+            int64_t place = test_random_int(&random, 0, n * k);
             for (int64_t i = 0; i < n * k; i++) {
                 int64_t draw = test_random_int(&random, 0, 9999);
                 values[i] = draw % 7 == 0 ? -0.0f : 0.0f;
                 if (density == 5 && i % 4 < 2) /* 2:4, dense in it */
                     values[i] = 1.0f;
+                if (density > 5) /* one alone, so that each join of smaller blocks must carry it */
+                    values[i] = i == place ? 1.0f : 0.0f;
                 if (density < 5 && draw < density * density * density * 20)
                     values[i] = draw == 3 ? NAN : (float)test_random_normal(&random);
             }

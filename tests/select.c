@@ -2,6 +2,7 @@
  * sorts, and keeps the first. */
 #include <float.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -486,6 +487,76 @@ static void apply_refuses_null(void **state) {
     assert_fails(tms_mask_apply(contexts[0], mask, NULL), TMS_ERR_INVALID, "dense is NULL");
 }
 
+/* ---- docs/patterns.md ------------------------------------------------------------------------ */
+
+/* Reads the numbers of a line up to '|' or its end. */
+static int64_t read_numbers(char **at, float *out) {
+    int64_t count = 0;
+    char *end;
+
+    for (;; count++) {
+        float value = strtof(*at, &end);
+        if (end == *at)
+            break;
+        out[count] = value;
+        *at = end;
+    }
+    return count;
+}
+
+/* One fenced block: its pattern, then rows "weights | what is left of them". */
+static void assert_example(FILE *file) {
+    float weights[256], expected[256];
+    tms_select_desc desc = tms_select_desc_default();
+    uint8_t mask[256];
+    char line[256];
+    int64_t n = 0, k = 0;
+
+    assert_non_null(fgets(line, sizeof line, file));
+    line[strcspn(line, "\n")] = 0;
+    assert_ok(tms_pattern_parse(line, &desc.pattern));
+    while (fgets(line, sizeof line, file) != NULL && strncmp(line, "```", 3) != 0) {
+        char *at = line;
+        k = read_numbers(&at, weights + n * k);
+        at += strspn(at, " |");
+        assert_int_equal(read_numbers(&at, expected + n * k), k);
+        n++;
+    }
+    desc.weights = tms_matrix_dense(TMS_F32, n, k, weights);
+    assert_ok(tms_mask_select(contexts[1], &desc, mask));
+    assert_ok(tms_mask_apply(contexts[1], mask, &desc.weights));
+    for (int64_t i = 0; i < n * k; i++)
+        if (weights[i] != expected[i]) {
+            print_case(&desc, 2);
+            fail_msg("row %lld, column %lld is %g, but the page says %g", (long long)(i / k),
+                     (long long)(i % k), (double)weights[i], (double)expected[i]);
+        }
+}
+
+/* Text forms in the page's table print as they stand; its worked examples come out as shown. */
+static void the_page_on_patterns_is_true(void **state) {
+    FILE *file = fopen(SOURCE_DIR "/docs/patterns.md", "r");
+    char line[512], printed[TMS_PATTERN_TEXT_MAX];
+    int forms = 0, examples = 0;
+    (void)state;
+    assert_non_null(file);
+    while (fgets(line, sizeof line, file) != NULL) {
+        if (strncmp(line, "```pattern", 10) == 0) {
+            assert_example(file);
+            examples++;
+        } else if (strncmp(line, "| `", 3) == 0) {
+            tms_pattern pattern;
+            line[3 + strcspn(line + 3, "`")] = 0;
+            assert_ok(tms_pattern_parse(line + 3, &pattern));
+            assert_ok(tms_pattern_print(&pattern, printed));
+            assert_string_equal(printed, line + 3);
+            forms++;
+        }
+    }
+    fclose(file);
+    assert_true(forms >= TMS_PATTERN_KIND_COUNT && examples >= TMS_PATTERN_KIND_COUNT - 1);
+}
+
 static tms_status select_each_kind(tms_context *context, void *user) {
     static const char *const kinds[] = {"unstructured 50%", "unstructured 50% per row", "2:4",
                                         "block 2x2 50%",    "2:4 in block 4x4 50%",     "rows 50%"};
@@ -537,6 +608,7 @@ int main(void) {
         cmocka_unit_test(select_refuses_what_makes_no_sense),
         cmocka_unit_test(apply_writes_plus_zero_and_keeps_bits),
         cmocka_unit_test(apply_refuses_null),
+        cmocka_unit_test(the_page_on_patterns_is_true),
         cmocka_unit_test(running_out_of_memory_is_a_status),
     };
     return cmocka_run_group_tests_name("select", tests, open_contexts, close_contexts);
