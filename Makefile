@@ -5,6 +5,7 @@ PREFIX ?= /usr/local
 FUZZ_SECONDS ?= 20
 JOBS ?= $(shell nproc)
 export CTEST_OUTPUT_ON_FAILURE := 1
+MAKEFLAGS += --no-print-directory
 
 .NOTPARALLEL:
 .PHONY: all build demo test bench fuzz lint install setup clean help

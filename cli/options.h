@@ -59,7 +59,6 @@ bool cli_take_isa(const char *option, const char *text, void *target);      /* u
 bool cli_take_pattern(const char *option, const char *text, void *target);  /* tms_pattern */
 bool cli_take_patterns(const char *option, const char *text, void *target); /* cli_patterns, adds */
 bool cli_take_norm(const char *option, const char *text, void *target);     /* tms_norm */
-bool cli_take_method(const char *option, const char *text, void *target);   /* tms_prune_method */
 bool cli_take_format(const char *option, const char *text, void *target);   /* cli_format */
 bool cli_take_shapes(const char *option, const char *text, void *target);   /* cli_shapes, adds */
 bool cli_take_tokens(const char *option, const char *text, void *target);   /* cli_numbers, a,b,c */

@@ -68,12 +68,18 @@ cli_exit cli_table_end(cli_table *table) {
     for (int64_t i = 0; i < table->count; i++) {
         int c = (int)(i % table->columns);
         put_cell(table->cells[i], widths[c], table->aligns[c] == 'r', c + 1 == table->columns);
-        free(table->cells[i]);
     }
-    free(table->cells);
     if (table->is_broken)
         code = cli_fail(CLI_FAILED, "out of memory while the table was built");
+    cli_table_drop(table);
     return code;
+}
+
+void cli_table_drop(cli_table *table) {
+    for (int64_t i = 0; i < table->count; i++)
+        free(table->cells[i]);
+    free(table->cells);
+    memset(table, 0, sizeof *table);
 }
 
 const char *cli_bytes(int64_t bytes, char out[CLI_BYTES_TEXT]) {

@@ -28,6 +28,9 @@ cli_table_add(cli_table *table, const char *format, ...);
 /* Prints the table and frees it. */
 cli_exit cli_table_end(cli_table *table);
 
+/* Frees it unprinted. */
+void cli_table_drop(cli_table *table);
+
 /* "999 B", "1.77 MB": three digits, decimal units. */
 enum { CLI_BYTES_TEXT = 24 };
 const char *cli_bytes(int64_t bytes, char out[CLI_BYTES_TEXT]);

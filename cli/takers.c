@@ -106,3 +106,86 @@ bool cli_take_isa(const char *option, const char *text, void *target) {
     *(uint32_t *)target = mask;
     return true;
 }
+
+bool cli_take_pattern(const char *option, const char *text, void *target) {
+    tms_status status = tms_pattern_parse(text, target);
+
+    (void)option; /* the sentence quotes the text */
+    return status == TMS_OK || refused(cli_fail_status(status));
+}
+
+bool cli_take_patterns(const char *option, const char *text, void *target) {
+    cli_patterns *list = target;
+    tms_pattern pattern, *items;
+
+    if (!cli_take_pattern(option, text, &pattern))
+        return false;
+    items = grow(list->items, list->count, sizeof *items);
+    if (items == NULL)
+        return false;
+    list->items = items;
+    list->items[list->count++] = pattern;
+    return true;
+}
+
+bool cli_take_format(const char *option, const char *text, void *target) {
+    cli_format *out = target;
+    tms_status status = tms_format_parse(text, &out->format);
+
+    (void)option;
+    out->is_given = 1;
+    return status == TMS_OK || refused(cli_fail_status(status));
+}
+
+bool cli_take_norm(const char *option, const char *text, void *target) {
+    tms_norm *out = target;
+
+    if (strcmp(text, "L1") == 0 || strcmp(text, "l1") == 0)
+        *out = TMS_NORM_L1;
+    else if (strcmp(text, "L2") == 0 || strcmp(text, "l2") == 0)
+        *out = TMS_NORM_L2;
+    else
+        return refused(cli_fail(CLI_MISUSE, "%s is \"%s\", but must be L1 or L2", option, text));
+    return true;
+}
+
+bool cli_take_shapes(const char *option, const char *text, void *target) {
+    cli_shapes *list = target;
+    tms_shape shape, *items;
+    const char *at = text;
+
+    if (!read_number(&at, 1 << 24, &shape.t) || *at++ != ',' ||
+        !read_number(&at, 1 << 24, &shape.k) || *at++ != ',' ||
+        !read_number(&at, 1 << 24, &shape.n) || *at != '\0')
+        return refused(cli_fail(CLI_MISUSE,
+                                "%s is \"%s\", but must be T,K,N: three whole numbers from 1 to "
+                                "16777216",
+                                option, text));
+    items = grow(list->items, list->count, sizeof *items);
+    if (items == NULL)
+        return false;
+    list->items = items;
+    list->items[list->count++] = shape;
+    return true;
+}
+
+bool cli_take_tokens(const char *option, const char *text, void *target) {
+    cli_numbers *list = target;
+
+    for (const char *at = text;; at++) {
+        int64_t value, *items;
+
+        if (!read_number(&at, 1 << 24, &value) || (*at != ',' && *at != '\0'))
+            return refused(cli_fail(CLI_MISUSE,
+                                    "%s is \"%s\", but must be whole numbers from 1 to 16777216 "
+                                    "with commas",
+                                    option, text));
+        items = grow(list->items, list->count, sizeof *items);
+        if (items == NULL)
+            return false;
+        list->items = items;
+        list->items[list->count++] = value;
+        if (*at == '\0')
+            return true;
+    }
+}

@@ -60,3 +60,4 @@ done:
     tmsi_writer_destroy(writer);
     return status;
 }
+

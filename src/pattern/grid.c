@@ -1,6 +1,6 @@
 /* Scores of blocks are means in double, each summed element by element in row-major order, so that
  * they are the same on every machine and for any number of threads; their bits are then ranked as
- * integers. Cost: one read of the scores, and 8 passes over the blocks. */
+ * integers. Cost: one read of the scores, and some passes over the blocks. */
 #include "pattern/grid.h"
 
 #include "base/memory.h"
@@ -9,6 +9,8 @@
 #include "pattern/mask.h"
 #include "pattern/rank.h"
 #include "pattern/score.h"
+
+enum { MEAN_BITS = 63 }; /* of a double without its sign */
 
 tmsi_grid tmsi_grid_make(int64_t n, int64_t k, int64_t block_rows, int64_t block_columns) {
     return (tmsi_grid){block_rows, block_columns, tmsi_div_up(n, block_rows),
@@ -85,20 +87,24 @@ tms_status tmsi_grid_select(tms_context *context, const tmsi_grid *grid,
     int64_t blocks = grid->rows * grid->columns, width = is_per_row ? grid->columns : blocks;
     int64_t drop = tmsi_pattern_drop_count(&desc->pattern, width);
     tms_status status = TMS_OK;
-    uint64_t *keys = NULL;
+    uint64_t *keys = NULL, *scratch = NULL;
     uint8_t *keep = NULL;
 
     TMS_TRY(tmsi_alloc(context, (size_t)blocks, sizeof *keys, &keys));
+    TMS_TRY(tmsi_alloc(context, (size_t)width, sizeof *scratch, &scratch));
     TMS_TRY(tmsi_alloc(context, (size_t)blocks, sizeof *keep, &keep));
     score_grid(context, grid, desc, keys);
     for (int64_t first = 0; first < blocks; first += width) {
-        tmsi_threshold line = tmsi_rank(keys + first, width, 64, drop);
+        tmsi_threshold line;
+        memcpy(scratch, keys + first, (size_t)width * sizeof *keys);
+        line = tmsi_rank(scratch, width, MEAN_BITS, drop);
         for (int64_t i = first; i < first + width; i++)
             keep[i] = tmsi_threshold_keeps(&line, keys[i]);
     }
     *out_keep = keep;
 done:
     tmsi_free(context, keys);
+    tmsi_free(context, scratch);
     return status;
 }
 

@@ -1,6 +1,6 @@
 /* "2:4": of every 4 elements along k, 2 stay. An element stays if fewer than `keep` of its group
- * beat it; of equals the lower index wins. Groups of 4 decide that by the 6 comparisons of their
- * pairs, others by counting (m - 1 comparisons an element): no branch depends on a score. */
+ * beat it; of equals the lower index wins. Every pair of a group is compared once and no branch
+ * depends on a score: 6 comparisons for a group of 4, (m - 1)/2 an element for m. */
 #include "pattern/nm.h"
 
 #include <stdio.h>
@@ -25,18 +25,27 @@ static void keep_of_4(const float *scores, int64_t count, int32_t keep, uint8_t 
     }
 }
 
+/* All groups of a segment at once, element a of every group beside each other, so that a pair's
+ * comparison is one loop over groups. */
 static void keep_of_group(const float *scores, int64_t count, int32_t keep, int32_t group,
                           uint8_t *out) {
-    for (int64_t i = 0; i < count; i += group)
-        for (int32_t a = 0; a < group; a++) {
-            uint32_t key = tmsi_score_key(scores[i + a]);
-            int32_t beaten = 0;
-            for (int32_t b = 0; b < a; b++)
-                beaten += tmsi_score_key(scores[i + b]) >= key;
-            for (int32_t b = a + 1; b < group; b++)
-                beaten += tmsi_score_key(scores[i + b]) > key;
-            out[i + a] = beaten < keep;
-        }
+    int64_t groups = count / group;
+    uint32_t keys[TMSI_SEGMENT];
+    int32_t beaten[TMSI_SEGMENT] = {0}; /* by how many of its group */
+
+    for (int64_t g = 0; g < groups; g++)
+        for (int32_t a = 0; a < group; a++)
+            keys[a * groups + g] = tmsi_score_key(scores[g * group + a]);
+    for (int32_t a = 0; a < group; a++)
+        for (int32_t b = a + 1; b < group; b++)
+            for (int64_t g = 0; g < groups; g++) {
+                int32_t b_wins = keys[b * groups + g] > keys[a * groups + g];
+                beaten[a * groups + g] += b_wins;
+                beaten[b * groups + g] += 1 - b_wins;
+            }
+    for (int64_t g = 0; g < groups; g++)
+        for (int32_t a = 0; a < group; a++)
+            out[g * group + a] = beaten[a * groups + g] < keep;
 }
 
 typedef struct nm_rows {

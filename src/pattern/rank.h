@@ -24,8 +24,9 @@ static inline bool tmsi_threshold_keeps(tmsi_threshold *threshold, uint64_t key)
  * inside the bin. The bins' sum is above *rank. */
 int64_t tmsi_rank_bin(const int64_t *bins, int64_t *rank);
 
-/* The threshold that drops exactly `drop` of count keys, each below 2^bits, bits a multiple of 8:
- * radix select by bytes, highest first, bits/8 passes. */
-tmsi_threshold tmsi_rank(const uint64_t *keys, int64_t count, int32_t bits, int64_t drop);
+/* The threshold that drops exactly `drop` of count keys, each below 2^bits. Radix select by bytes,
+ * highest first: each pass keeps the keys that may still be the line, so that the first costs
+ * nearly all. Leaves keys in disorder. */
+tmsi_threshold tmsi_rank(uint64_t *keys, int64_t count, int32_t bits, int64_t drop);
 
 #endif

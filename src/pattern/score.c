@@ -28,12 +28,12 @@ void tmsi_score_segment(const tms_select_desc *desc, int64_t row, int64_t column
             out[i] *= desc->column_norms[column + i];
 }
 
-static bool is_bad_score(float score) {
+static int32_t is_bad_score(float score) {
     uint32_t bits = tmsi_bits_from_f32(score);
     return bits >= infinity_bits && bits != minus_zero_bits;
 }
 
-static bool is_bad_weight(float weight) {
+static int32_t is_bad_weight(float weight) {
     return (tmsi_bits_from_f32(weight) & 0x7fffffffu) >= infinity_bits;
 }
 
@@ -52,7 +52,7 @@ static int64_t search_segment(const search *s, int64_t row, int64_t column, int6
     tmsi_score_segment(s->desc, row, column, count, scores);
     tmsi_weight_segment(&s->desc->weights, row, column, count, weights);
     for (i = 0; i < count; i++)
-        bad += (int)is_bad_score(scores[i]) | (int)is_bad_weight(weights[i]);
+        bad += is_bad_score(scores[i]) | is_bad_weight(weights[i]);
     if (bad == 0)
         return count;
     i = 0;

@@ -16,6 +16,8 @@ void tmsi_weight_segment(const tms_matrix *dense, int64_t row, int64_t column, i
 void tmsi_score_segment(const tms_select_desc *desc, int64_t row, int64_t column, int64_t count,
                         float *out);
 
+enum { TMSI_SCORE_BITS = 31 };
+
 /* Order of non-negative floats as integers: the IEEE 754 bits without the sign, so that -0.0 equals
  * +0.0 and no comparison depends on the floating-point unit. */
 static inline uint32_t tmsi_score_key(float score) {

@@ -29,10 +29,13 @@ static void count_high(int64_t *bins, const float *scores, int64_t count) {
         bins[tmsi_score_key(scores[i]) >> 16]++;
 }
 
+/* A branch, since few keys have the line's upper half: to add a 0 for each of the others would walk
+ * through a table larger than the first cache. */
 static void count_low(int64_t *bins, const float *scores, int64_t count, uint32_t high) {
     for (int64_t i = 0; i < count; i++) {
         uint32_t key = tmsi_score_key(scores[i]);
-        bins[key & 0xffffu] += key >> 16 == high;
+        if (key >> 16 == high)
+            bins[key & 0xffffu]++;
     }
 }
 
@@ -68,6 +71,20 @@ static void add_bins(const selection *s, int64_t *total) {
             total[bin] += s->bins[part * BINS + bin];
 }
 
+/* Equals are rare but where all are: only then is each key asked for in turn. */
+static void mark_segment(const float *scores, int64_t count, tmsi_threshold *line, uint8_t *keep) {
+    uint32_t at = (uint32_t)line->key; /* ~0 where all go: above any key */
+    int32_t equal = 0;
+
+    for (int64_t i = 0; i < count; i++) {
+        uint32_t key = tmsi_score_key(scores[i]);
+        keep[i] = key > at;
+        equal += key == at;
+    }
+    for (int64_t i = 0; equal > 0 && i < count; i++)
+        keep[i] = tmsi_threshold_keeps(line, tmsi_score_key(scores[i]));
+}
+
 static void mark_row(const selection *s, int64_t row, tmsi_threshold *line) {
     int64_t k = s->desc->weights.k;
     uint8_t *bits = s->mask + row * tmsi_mask_row_bytes(k), keep[TMSI_SEGMENT];
@@ -76,8 +93,7 @@ static void mark_row(const selection *s, int64_t row, tmsi_threshold *line) {
     for (int64_t column = 0; column < k; column += TMSI_SEGMENT) {
         int64_t count = tmsi_min(TMSI_SEGMENT, k - column);
         tmsi_score_segment(s->desc, row, column, count, scores);
-        for (int64_t i = 0; i < count; i++)
-            keep[i] = tmsi_threshold_keeps(line, tmsi_score_key(scores[i]));
+        mark_segment(scores, count, line, keep);
         tmsi_mask_pack(keep, count, bits + column / 8);
     }
 }
@@ -146,7 +162,7 @@ static void select_rows_part(void *arg, int64_t part) {
             for (int64_t i = 0; i < count; i++)
                 keys[column + i] = tmsi_score_key(scores[i]);
         }
-        line = tmsi_rank(keys, k, 32, drop);
+        line = tmsi_rank(keys, k, TMSI_SCORE_BITS, drop);
         mark_row(s, row, &line);
     }
 }

@@ -17,9 +17,8 @@ static bool runs_on(const tmsi_spmm_kernel *kernel, const tmsi_hardware *hardwar
     return (kernel->needs & ~hardware->isa) == 0;
 }
 
-/* The part that a kernel asks for. */
-static tms_part wanted_part(const tmsi_spmm_kernel *kernel, const tms_spmm_problem *problem,
-                            const tmsi_hardware *hardware) {
+tms_part tmsi_spmm_wanted_part(const tmsi_spmm_kernel *kernel, const tms_spmm_problem *problem,
+                               const tmsi_hardware *hardware) {
     tms_part part = {0};
 
     part.id = (int32_t)kernel->layout;
@@ -40,7 +39,7 @@ static tms_part wanted_part(const tmsi_spmm_kernel *kernel, const tms_spmm_probl
 /* Whether a kernel can read a part: the one it asks for, up to parameters that it accepts. */
 static bool can_read(const tmsi_spmm_kernel *kernel, const tms_spmm_problem *problem,
                      const tmsi_hardware *hardware, const tms_part *part) {
-    tms_part wanted = wanted_part(kernel, problem, hardware);
+    tms_part wanted = tmsi_spmm_wanted_part(kernel, problem, hardware);
 
     for (int i = 0; i < 4; i++)
         wanted.parameters[i] = part->parameters[i];
@@ -59,7 +58,7 @@ static tmsi_spmm_choice propose(const tms_spmm_problem *problem, int64_t t,
 
         if (kernel->format != format || !runs_on(kernel, hardware) || !kernel->fits(problem))
             continue;
-        choice.part = wanted_part(kernel, problem, hardware);
+        choice.part = tmsi_spmm_wanted_part(kernel, problem, hardware);
         choice.cost_us = kernel->cost(problem, t, hardware);
         if (is_better(&choice, &best))
             best = choice;

@@ -21,6 +21,10 @@ typedef struct tmsi_spmm_range {
 /* Costs are compared at t = 1, 2, 3, 4, 6, 8, 12 ...: at most this many up to the largest t. */
 enum { TMSI_SPMM_RANGE_MAX = 64 };
 
+/* The part that a kernel asks for; the problem fits it. */
+tms_part tmsi_spmm_wanted_part(const tmsi_spmm_kernel *kernel, const tms_spmm_problem *problem,
+                               const tmsi_hardware *hardware);
+
 /* Cheapest kernel for t tokens among those that read a part of the layout. Ties go to the earlier
  * row; a reference only where nothing else fits. */
 tmsi_spmm_choice tmsi_spmm_choose(const tms_spmm_problem *problem, int64_t t,

@@ -98,7 +98,6 @@ static tms_status place_components(const tms_matrix *matrix, tmsi_plain_header *
     size_t total = sizeof *header;
 
     memset(header, 0, sizeof *header);
-    header->nnz = matrix->nnz;
     for (int32_t i = 0; i < matrix->component_count; i++) {
         header->offset[i] = (int64_t)total;
         if (matrix->components[i].bytes > SIZE_MAX - TMSI_ALIGNMENT ||
@@ -139,8 +138,9 @@ tms_status tmsi_layout_plain_build(tms_context *context, const tmsi_source *sour
         placed.components[i].data = (char *)dst + header->offset[i];
     if (is_copy(source, part)) {
         for (int32_t i = 0; i < placed.component_count; i++)
-            memcpy(placed.components[i].data, content.matrix.components[i].data,
-                   placed.components[i].bytes);
+            if (placed.components[i].bytes > 0)
+                memcpy(placed.components[i].data, content.matrix.components[i].data,
+                       placed.components[i].bytes);
     } else if (part->format == TMS_FORMAT_DENSE) {
         write_dense(source, placed.dtype, content.row, placed.components[0].data);
     } else {

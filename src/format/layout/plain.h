@@ -7,9 +7,7 @@
 #include "format/layout.h"
 
 typedef struct tmsi_plain_header {
-    int64_t nnz;                       /* as in tms_matrix */
-    int64_t offset[TMS_COMPONENT_MAX]; /* bytes from the header on; 0: no such component */
-    int64_t reserved[8 - 1 - TMS_COMPONENT_MAX];
+    int64_t offset[8]; /* of component i, in bytes from the header on; 0: no such component */
 } tmsi_plain_header;
 
 _Static_assert(sizeof(tmsi_plain_header) == 64, "components begin on a cache line");

@@ -3,6 +3,7 @@
  * fast kernels are tested beside, and what serves where no fast kernel fits. Cost: about a
  * nanosecond for each stored weight and token. */
 #include "format/layout/plain.h"
+#include "format/nm.h"
 
 #include "base/dtype.h"
 #include "base/memory.h"
@@ -70,29 +71,19 @@ void tmsi_spmm_dense_any_1x1_ref(const tmsi_spmm_run *run) {
     run_all(run, sum_dense);
 }
 
-/* Bits [at, at + bits) of a row of positions, least significant first. */
-static int64_t position(const uint8_t *index, int64_t at, int32_t bits) {
-    uint32_t pair = index[at / 8];
-
-    if (at % 8 + bits > 8)
-        pair |= (uint32_t)index[at / 8 + 1] << 8;
-    return (pair >> (at % 8)) & ((1u << bits) - 1);
-}
-
 static void sum_nm(const tmsi_spmm_run *run, int64_t t, int64_t row, int64_t count, float *sums) {
     const void *values = tmsi_plain_component(run->weight, 0);
     const uint8_t *index = tmsi_plain_component(run->weight, 1);
-    int64_t keep = run->part->keep, group = run->part->group, x = t * run->args->ldx;
-    int64_t kept = run->problem->k / group * keep, row_bytes;
-    int32_t bits = 0;
+    int32_t keep = run->part->keep, group = run->part->group;
+    int32_t bits = tmsi_nm_position_bits(group);
+    int64_t row_bytes = tmsi_nm_row_bytes(run->problem->k, keep, group);
+    int64_t kept = run->problem->k / group * keep, x = t * run->args->ldx;
 
-    while ((int64_t)1 << bits < group)
-        bits++;
-    row_bytes = tmsi_div_up(kept * bits, 8);
     for (int64_t i = 0; i < count; i++) {
+        const uint8_t *positions = index + (row + i) * row_bytes;
         float sum = 0.0f;
         for (int64_t j = 0; j < kept; j++) {
-            int64_t k = j / keep * group + position(index + (row + i) * row_bytes, j * bits, bits);
+            int64_t k = j / keep * group + tmsi_nm_position(positions, j, bits);
             sum += product(run, x + k, values, (row + i) * kept + j);
         }
         sums[i] = sum;
