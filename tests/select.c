@@ -404,7 +404,7 @@ static void select_names_the_first_value_that_is_not_finite(void **state) {
 static void select_names_bad_scores_and_norms(void **state) {
     float values[4] = {1, 2, 3, 3e38f}, scores[4] = {1, 1, 1, 1}, norms[4] = {1, 1, 1, 1};
     tms_select_desc desc = tms_select_desc_default();
-    uint8_t mask[1];
+    uint8_t mask[2];
     (void)state;
     desc.weights = tms_matrix_dense(TMS_F32, 2, 2, values);
     assert_ok(tms_pattern_parse("dense", &desc.pattern));
