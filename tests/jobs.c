@@ -6,10 +6,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/dtype.h"
-#include "support/files.h"
+#include "support/sample.h"
 
-enum { N = 32, K = 64 };
+enum { N = SAMPLE_N, K = SAMPLE_K };
 
 static char folder[256];
 static tms_context *context;
@@ -28,96 +27,12 @@ static int remove_folder(void **state) {
     return 0;
 }
 
-/* A path in the test's folder; good for the next 31 calls. */
 static const char *at(const char *name) {
-    static char paths[32][TEST_PATH_MAX];
-    static int next;
-    char *path = paths[next++ % 32];
-    test_path(folder, name, path);
-    return path;
-}
-
-static void fill_random(float *values, int64_t count, uint64_t seed) {
-    test_random random;
-    test_random_seed(&random, test_seed() + seed);
-    for (int64_t i = 0; i < count; i++)
-        values[i] = (float)test_random_normal(&random);
-}
-
-/* Two layers, and beside them all that a job must pass through: a vector, a scalar, an empty
- * matrix, whole numbers, and odd bytes that put what follows out of alignment. */
-static void write_sample_as(const char *path, tms_dtype dtype, const char *metadata) {
-    static float a[N * K], b[K * N];
-    static uint16_t a16[N * K], b16[K * N];
-    static const float bias[] = {1.0f, -0.0f, NAN};
-    static const int64_t ids[] = {1, 2, 3, 4};
-    static const int64_t three[] = {3}, square[] = {2, 2}, empty[] = {0, 4}, nk[] = {N, K},
-                         kn[] = {K, N};
-    bool is_f32 = dtype == TMS_F32;
-    tms_tensor tensors[] = {
-        test_tensor("odd", TMS_U8, 1, three, "abc"),
-        test_tensor("a.weight", dtype, 2, nk, is_f32 ? (void *)a : a16),
-        test_tensor("b.weight", dtype, 2, kn, is_f32 ? (void *)b : b16),
-        test_tensor("bias", TMS_F32, 1, three, bias),
-        test_tensor("scalar", TMS_F32, 0, NULL, bias),
-        test_tensor("empty", TMS_F32, 2, empty, bias),
-        test_tensor("ids", TMS_I64, 2, square, ids),
-    };
-
-    fill_random(a, N * K, 1);
-    fill_random(b, K * N, 2);
-    for (int i = 0; i < N * K; i++) {
-        a16[i] = dtype == TMS_F16 ? tmsi_f16_from_f32(a[i]) : tmsi_bf16_from_f32(a[i]);
-        b16[i] = dtype == TMS_F16 ? tmsi_f16_from_f32(b[i]) : tmsi_bf16_from_f32(b[i]);
-    }
-    test_tensors_write(path, tensors, 7, metadata);
+    return test_at(folder, name);
 }
 
 static void write_sample(const char *path) {
-    write_sample_as(path, TMS_F32, "{\"format\":\"pt\",\"note\":\"a \\\"b\\\" \\u0007\"}");
-}
-
-/* The sample's layers by name: the empty one is a 2-D float tensor too. */
-static const char *const sample_layers[] = {"[ab].weight"};
-
-static tms_job_desc job(const char *in, const char *out) {
-    tms_job_desc desc = tms_job_desc_default();
-    desc.in = in;
-    desc.out = out;
-    desc.force = 1; /* tests share a folder */
-    desc.layers = sample_layers;
-    desc.layer_count = 1;
-    return desc;
-}
-
-static tms_pattern pattern_of(const char *text) {
-    tms_pattern pattern;
-    assert_ok(tms_pattern_parse(text, &pattern));
-    return pattern;
-}
-
-static void run(tms_status (*verb)(tms_context *, const tms_job_desc *, tms_layer_table **),
-                const tms_job_desc *desc) {
-    tms_layer_table *table = NULL;
-    assert_ok(verb(context, desc, &table));
-    tms_layer_table_destroy(table);
-}
-
-static void prune_to(const char *in, const char *out, const char *text) {
-    tms_pattern pattern = pattern_of(text);
-    tms_job_desc desc = job(in, out);
-    desc.pattern = &pattern;
-    run(tms_prune_run, &desc);
-}
-
-static void pack_to(const char *in, const char *out) {
-    tms_job_desc desc = job(in, out);
-    run(tms_pack_run, &desc);
-}
-
-static void unpack_to(const char *in, const char *out) {
-    tms_job_desc desc = job(in, out);
-    run(tms_unpack_run, &desc);
+    sample_write(path, TMS_F32, "{\"format\":\"pt\",\"note\":\"a \\\"b\\\" \\u0007\"}");
 }
 
 static tms_tensor find_tensor(const tms_checkpoint *checkpoint, const char *name) {
@@ -142,8 +57,8 @@ static void assert_same_tensor(const tms_checkpoint *a, const tms_checkpoint *b,
 
 static void prune_changes_the_layers_alone(void **state) {
     static const char *const others[] = {"odd", "bias", "scalar", "empty", "ids"};
-    tms_pattern pattern = pattern_of("2:4");
-    tms_job_desc desc = job(at("in"), at("out"));
+    tms_pattern pattern = sample_pattern("2:4");
+    tms_job_desc desc = sample_job(at("in"), at("out"));
     tms_layer_table *table = NULL;
     tms_checkpoint *before = NULL, *after = NULL;
     const tms_layer_row *row;
@@ -189,13 +104,13 @@ static void prune_changes_the_layers_alone(void **state) {
 
 /* check by the record, by another pattern, and on a file that says nothing. */
 static void check_tells_the_first_violation(void **state) {
-    tms_pattern pattern = pattern_of("1:4");
-    tms_job_desc desc = job(at("in"), at("out"));
+    tms_pattern pattern = sample_pattern("1:4");
+    tms_job_desc desc = sample_job(at("in"), at("out"));
     tms_layer_table *table = NULL;
     int32_t holds = -1;
     (void)state;
     write_sample(desc.in);
-    prune_to(desc.in, at("pruned"), "2:4");
+    sample_prune(context, desc.in, at("pruned"), "2:4");
     desc.in = at("pruned");
     desc.layer_count = 0;
     assert_ok(tms_check_run(context, &desc, &holds, &table));
@@ -211,24 +126,25 @@ static void check_tells_the_first_violation(void **state) {
     assert_int_equal(tms_layer_table_row(table, 0)->check.row, 0);
     assert_true(tms_layer_table_row(table, 0)->check.column >= 0);
     tms_layer_table_destroy(table);
-    desc = job(at("in"), NULL);
+    desc = sample_job(at("in"), NULL);
     assert_fails(tms_check_run(context, &desc, &holds, &table), TMS_ERR_INVALID,
                  "records no pattern for layer \"a.weight\": set one (--pattern)");
 }
 
 static void prune_again_updates_the_record(void **state) {
     static const char *const first[] = {"a.*"};
-    tms_pattern pattern = pattern_of("unstructured 90%");
-    tms_job_desc desc = job(at("one"), at("two"));
+    tms_pattern pattern = sample_pattern("unstructured 90%");
+    tms_job_desc desc = sample_job(at("one"), at("two"));
     tms_checkpoint *checkpoint = NULL;
     int32_t holds = 0;
     tms_layer_table *table = NULL;
     (void)state;
     write_sample(at("in"));
-    prune_to(at("in"), at("one"), "2:4");
+    sample_prune(context, at("in"), at("one"), "2:4");
     desc.layers = first;
     desc.pattern = &pattern;
-    run(tms_prune_run, &desc);
+    assert_ok(tms_prune_run(context, &desc, &table));
+    tms_layer_table_destroy(table);
     assert_ok(tms_checkpoint_open(context, desc.out, &checkpoint));
     test_assert_contains(tms_checkpoint_metadata(checkpoint, "tamis.prune"),
                          "\"layers\":{\"b.weight\":1024}},{");
@@ -236,7 +152,7 @@ static void prune_again_updates_the_record(void **state) {
                          "\"pattern\":\"unstructured 90% per tensor\",\"method\":\"magnitude\","
                          "\"layers\":{\"a.weight\":1843}}]}");
     tms_checkpoint_close(checkpoint);
-    desc = job(at("two"), NULL);
+    desc = sample_job(at("two"), NULL);
     desc.layer_count = 0;
     assert_ok(tms_check_run(context, &desc, &holds, &table));
     assert_int_equal(holds, 1);
@@ -250,11 +166,11 @@ static void unfit_layers_are_all_named(void **state) {
     tms_tensor tensors[] = {test_tensor_f32("fits", 4, 8, values),
                             test_tensor_f32("six", 4, 6, values),
                             test_tensor_f32("five", 4, 5, values)};
-    tms_pattern pattern = pattern_of("2:4");
-    tms_job_desc desc = job(at("in"), at("unfit"));
+    tms_pattern pattern = sample_pattern("2:4");
+    tms_job_desc desc = sample_job(at("in"), at("unfit"));
     tms_layer_table *table = NULL;
     (void)state;
-    fill_random(values, 64, 3);
+    sample_random(values, 64, 3);
     test_tensors_write(desc.in, tensors, 3, NULL);
     desc.pattern = &pattern;
     desc.layer_count = 0;
@@ -273,12 +189,12 @@ static void unfit_layers_are_all_named(void **state) {
 static void weights_that_are_not_finite_are_named(void **state) {
     float values[64] = {0};
     tms_tensor tensor = test_tensor_f32("w", 4, 16, values);
-    tms_pattern pattern = pattern_of("2:4");
-    tms_job_desc desc = job(at("nan"), at("nan.out"));
+    tms_pattern pattern = sample_pattern("2:4");
+    tms_job_desc desc = sample_job(at("nan"), at("nan.out"));
     tms_layer_table *table = NULL;
     int32_t holds;
     (void)state;
-    fill_random(values, 64, 4);
+    sample_random(values, 64, 4);
     values[2 * 16 + 5] = NAN;
     values[3 * 16 + 1] = INFINITY;
     test_tensors_write(desc.in, &tensor, 1, NULL);
@@ -317,10 +233,10 @@ static void pack_then_unpack_gives_the_same_file(void **state) {
     for (size_t d = 0; d < 3; d++)
         for (size_t p = 0; p < sizeof patterns / sizeof *patterns; p++) {
             print_message("%s %s\n", tms_dtype_name(dtypes[d]), patterns[p]);
-            write_sample_as(at("in"), dtypes[d], "{\"format\":\"pt\"}");
-            prune_to(at("in"), at("p"), patterns[p]);
-            pack_to(at("p"), at("k"));
-            unpack_to(at("k"), at("u"));
+            sample_write(at("in"), dtypes[d], "{\"format\":\"pt\"}");
+            sample_prune(context, at("in"), at("p"), patterns[p]);
+            sample_pack(context, at("p"), at("k"));
+            sample_unpack(context, at("k"), at("u"));
             test_assert_same_files(at("p"), at("u"));
             assert_int_equal(stat(at("p"), &pruned), 0);
             assert_int_equal(stat(at("k"), &packed), 0);
@@ -332,16 +248,16 @@ static void every_format_unpacks_to_the_same_file(void **state) {
     tms_layer_table *table = NULL;
     (void)state;
     write_sample(at("in"));
-    prune_to(at("in"), at("p"), "2:4");
+    sample_prune(context, at("in"), at("p"), "2:4");
     for (int f = 0; f < TMS_FORMAT_COUNT; f++) {
-        tms_job_desc desc = job(at("p"), at("k"));
+        tms_job_desc desc = sample_job(at("p"), at("k"));
         desc.has_format = 1;
         desc.format = (tms_format)f;
         assert_ok(tms_pack_run(context, &desc, &table));
         assert_int_equal(tms_layer_table_row(table, 0)->format, f);
         assert_true(tms_layer_table_row(table, 0)->format_bytes[f] > 0);
         tms_layer_table_destroy(table);
-        desc = job(at("k"), at("u"));
+        desc = sample_job(at("k"), at("u"));
         assert_ok(tms_unpack_run(context, &desc, &table));
         assert_int_equal(tms_layer_table_count(table), f == TMS_FORMAT_DENSE ? 0 : 2);
         tms_layer_table_destroy(table);
@@ -350,7 +266,7 @@ static void every_format_unpacks_to_the_same_file(void **state) {
 }
 
 static void pack_refuses_a_format_that_cannot_hold_the_weight(void **state) {
-    tms_job_desc desc = job(at("in"), at("no"));
+    tms_job_desc desc = sample_job(at("in"), at("no"));
     tms_layer_table *table = NULL;
     (void)state;
     write_sample(desc.in);
@@ -361,7 +277,7 @@ static void pack_refuses_a_format_that_cannot_hold_the_weight(void **state) {
 }
 
 static void dense_weights_stay_dense(void **state) {
-    tms_job_desc desc = job(at("in"), at("dense"));
+    tms_job_desc desc = sample_job(at("in"), at("dense"));
     tms_layer_table *table = NULL;
     tms_checkpoint *checkpoint = NULL;
     (void)state;
@@ -377,7 +293,7 @@ static void dense_weights_stay_dense(void **state) {
 static void pack_counts_negative_zeros(void **state) {
     float values[64] = {0};
     tms_tensor tensor = test_tensor_f32("w", 4, 16, values);
-    tms_job_desc desc = job(at("neg"), at("neg.k"));
+    tms_job_desc desc = sample_job(at("neg"), at("neg.k"));
     tms_layer_table *table = NULL;
     tms_checkpoint *checkpoint = NULL;
     float *unpacked;
@@ -391,7 +307,7 @@ static void pack_counts_negative_zeros(void **state) {
     assert_int_equal(tms_layer_table_row(table, 0)->negative_zeros, 2);
     assert_int_not_equal(tms_layer_table_row(table, 0)->format, TMS_FORMAT_DENSE);
     tms_layer_table_destroy(table);
-    unpack_to(at("neg.k"), at("neg.u"));
+    sample_unpack(context, at("neg.k"), at("neg.u"));
     values[3] = values[20] = 0.0f;
     assert_ok(tms_checkpoint_open(context, at("neg.u"), &checkpoint));
     unpacked = (float *)find_tensor(checkpoint, "w").data;
@@ -401,16 +317,16 @@ static void pack_counts_negative_zeros(void **state) {
 
 /* Jobs see a packed tensor as the weight that it is. */
 static void packed_files_can_be_inspected_checked_pruned_and_packed(void **state) {
-    tms_pattern pattern = pattern_of("unstructured 80%");
-    tms_job_desc desc = job(at("k"), at("kp"));
+    tms_pattern pattern = sample_pattern("unstructured 80%");
+    tms_job_desc desc = sample_job(at("k"), at("kp"));
     tms_layer_table *table = NULL;
     tms_checkpoint *checkpoint = NULL;
     tms_tensor tensor;
     int32_t holds = 0;
     (void)state;
     write_sample(at("in"));
-    prune_to(at("in"), at("p2"), "2:4");
-    pack_to(at("p2"), at("k"));
+    sample_prune(context, at("in"), at("p2"), "2:4");
+    sample_pack(context, at("p2"), at("k"));
     assert_ok(tms_checkpoint_open(context, at("k"), &checkpoint));
     assert_int_equal(tms_checkpoint_is_packed(checkpoint), 1);
     assert_int_equal(tms_checkpoint_tensor_count(checkpoint), 7);
@@ -428,10 +344,11 @@ static void packed_files_can_be_inspected_checked_pruned_and_packed(void **state
     assert_int_equal(holds, 1);
     tms_layer_table_destroy(table);
     desc.pattern = &pattern;
-    run(tms_prune_run, &desc);
-    prune_to(at("p2"), at("pp"), "unstructured 80%");
+    assert_ok(tms_prune_run(context, &desc, &table));
+    tms_layer_table_destroy(table);
+    sample_prune(context, at("p2"), at("pp"), "unstructured 80%");
     test_assert_same_files(at("kp"), at("pp"));
-    pack_to(at("k"), at("kk"));
+    sample_pack(context, at("k"), at("kk"));
     test_assert_same_files(at("k"), at("kk"));
 }
 

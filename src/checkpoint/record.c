@@ -209,19 +209,8 @@ static json_t *make_record(const json_t *old, const tmsi_record_run *run) {
 tms_status tmsi_record_print(tms_context *context, const json_t *old, const tmsi_record_run *run,
                              char **out) {
     json_t *record = make_record(old, run);
-    size_t bytes = record == NULL ? 0 : json_dumpb(record, NULL, 0, JSON_COMPACT);
-    char *text = NULL;
-    tms_status status = TMS_OK;
+    tms_status status = tmsi_json_print(context, record, false, out);
 
-    if (bytes == 0)
-        status = tmsi_fail(TMS_ERR_MEMORY, "out of memory: the record of %" PRId64 " layers",
-                           run->layer_count);
-    else
-        status = tmsi_alloc(context, bytes + 1, 1, &text);
-    if (status == TMS_OK) {
-        json_dumpb(record, text, bytes, JSON_COMPACT);
-        *out = text;
-    }
     json_decref(record);
     return status;
 }

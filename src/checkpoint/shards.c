@@ -144,21 +144,15 @@ static json_t *make_index(const json_t *old_index, const tmsi_shard_list *lists,
 tms_status tmsi_shards_write(tms_context *context, const json_t *old_index,
                              const tmsi_shard_list *lists, int64_t count, const char *path) {
     json_t *index = make_index(old_index, lists, count);
-    size_t bytes = index == NULL ? 0 : json_dumpb(index, NULL, 0, JSON_INDENT(2));
     tmsi_writer *writer = NULL;
     char *text = NULL;
+    size_t bytes;
     tms_status status = TMS_OK;
 
-    if (bytes == 0) {
-        status =
-            tmsi_fail(TMS_ERR_MEMORY, "out of memory: the index of %lld files", (long long)count);
-        goto done;
-    }
-    TMS_TRY(tmsi_alloc(context, bytes + 1, 1, &text));
-    json_dumpb(index, text, bytes, JSON_INDENT(2));
-    text[bytes] = '\n';
-    TMS_TRY(tmsi_writer_create(context, path, false, bytes + 1, &writer));
-    TMS_TRY(tmsi_writer_write(writer, 0, text, bytes + 1));
+    TMS_TRY(tmsi_json_print(context, index, true, &text));
+    bytes = strlen(text);
+    TMS_TRY(tmsi_writer_create(context, path, false, bytes, &writer));
+    TMS_TRY(tmsi_writer_write(writer, 0, text, bytes));
     TMS_TRY(tmsi_writer_commit(writer));
 done:
     tmsi_writer_destroy(writer);

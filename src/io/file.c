@@ -202,21 +202,21 @@ tms_status tmsi_writer_write(tmsi_writer *self, size_t offset, const void *data,
 
 /* Without this a power cut could lose the new name though the bytes are safe. File systems that
  * cannot sync a folder say EINVAL: nothing more can be done there. */
-tms_status tmsi_folder_sync(tms_context *context, const char *path) {
+tms_status tmsi_folder_sync(const char *path) {
     size_t bytes = folder_bytes(path);
-    char *folder = NULL;
-    tms_status status =
-        tmsi_text_copy(context, bytes > 0 ? path : ".", bytes > 0 ? bytes : 1, &folder);
+    char folder[PATH_MAX + 1]; /* no allocation may fail once the name is given */
+    tms_status status = TMS_OK;
     int handle;
 
-    if (status != TMS_OK)
-        return status;
+    if (bytes > PATH_MAX)
+        return TMS_OK; /* the system took no such name, so nothing was put there */
+    memcpy(folder, bytes > 0 ? path : ".", bytes > 0 ? bytes : 1);
+    folder[bytes > 0 ? bytes : 1] = '\0';
     handle = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (handle >= 0 && fsync(handle) != 0 && errno != EINVAL)
         status = fail_system("sync the folder of", path);
     if (handle >= 0)
         close(handle);
-    tmsi_free(context, folder);
     return status;
 }
 
@@ -250,7 +250,7 @@ tms_status tmsi_writer_commit(tmsi_writer *self) {
         return fail_system("give its name to", self->path);
     tmsi_free(self->context, self->temporary);
     self->temporary = NULL;
-    return tmsi_folder_sync(self->context, self->path);
+    return tmsi_folder_sync(self->path);
 }
 
 void tmsi_writer_destroy(tmsi_writer *self) {

@@ -53,6 +53,6 @@ void tmsi_writer_destroy(tmsi_writer *writer);
 tms_status tmsi_file_remove(const char *path);
 
 /* Makes the names in the folder that holds the path survive a power cut. */
-tms_status tmsi_folder_sync(tms_context *context, const char *path);
+tms_status tmsi_folder_sync(const char *path);
 
 #endif

@@ -1,29 +1,45 @@
 #include "io/json.h"
 
 #include <inttypes.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "base/memory.h"
 #include "io/file.h"
 
-/* Deepest nesting of brackets outside strings; jansson itself would recurse to 2048. */
-static int32_t nesting_depth(const char *text, size_t bytes) {
-    int32_t depth = 0, deepest = 0;
+enum { STRING_BYTES_MAX = 16 << 20 };
+
+/* What a text would ask of jansson: brackets open at a time, outside strings (it recurses on each,
+ * 2048 deep), and bytes of a string (it does not notice when the buffer for one cannot grow). */
+typedef struct demands {
+    int32_t depth;
+    size_t string_bytes;
+} demands;
+
+static demands scan_text(const char *text, size_t bytes) {
+    demands most = {0, 0};
+    int32_t depth = 0;
     bool in_string = false;
+    size_t start = 0;
 
     for (size_t i = 0; i < bytes; i++) {
         char c = text[i];
-        if (in_string && c == '\\')
+        if (in_string && c == '\\') {
             i++; /* whatever is escaped, it closes nothing */
-        else if (c == '"')
+        } else if (c == '"') {
+            if (in_string && i - start > most.string_bytes)
+                most.string_bytes = i - start;
+            start = i + 1;
             in_string = !in_string;
-        else if (!in_string && (c == '{' || c == '[') && depth < INT32_MAX)
-            deepest = ++depth > deepest ? depth : deepest;
-        else if (!in_string && (c == '}' || c == ']'))
+        } else if (!in_string && (c == '{' || c == '[') && depth < INT32_MAX) {
+            most.depth = ++depth > most.depth ? depth : most.depth;
+        } else if (!in_string && (c == '}' || c == ']')) {
             depth--;
+        }
     }
-    return deepest;
+    if (in_string && bytes - start > most.string_bytes)
+        most.string_bytes = bytes - start;
+    return most;
 }
 
 /* jansson quotes the text near an error as it stands: control bytes must not reach a terminal. */
@@ -34,13 +50,16 @@ static void mask_controls(char *text) {
 }
 
 tms_status tmsi_json_parse(const char *text, size_t bytes, int32_t depth_max, json_t **out) {
-    int32_t depth = nesting_depth(text, bytes);
+    demands most = scan_text(text, bytes);
     json_error_t error;
     json_t *parsed;
 
-    if (depth > depth_max)
-        return tmsi_fail(TMS_ERR_FORMAT, "JSON nests %d deep, but at most %d is allowed", depth,
-                         depth_max);
+    if (most.depth > depth_max)
+        return tmsi_fail(TMS_ERR_FORMAT, "JSON nests %d deep, but at most %d is allowed",
+                         most.depth, depth_max);
+    if (most.string_bytes > STRING_BYTES_MAX)
+        return tmsi_fail(TMS_ERR_FORMAT, "JSON has a string of %zu bytes, but at most %d are read",
+                         most.string_bytes, STRING_BYTES_MAX);
     parsed = json_loadb(text, bytes, JSON_REJECT_DUPLICATES, &error);
     if (parsed == NULL) {
         mask_controls(error.text);
@@ -144,5 +163,25 @@ tms_status tmsi_json_object(const json_t *object, const char *key, json_t **out)
     if (!json_is_object(value))
         return fail_kind(key, value, "an object");
     *out = value;
+    return TMS_OK;
+}
+
+tms_status tmsi_json_print(tms_context *context, const json_t *value, bool is_indented,
+                           char **out) {
+    size_t flags = is_indented ? JSON_INDENT(2) : JSON_COMPACT;
+    size_t bytes = value == NULL ? 0 : json_dumpb(value, NULL, 0, flags);
+    char *text = NULL;
+    tms_status status;
+
+    if (bytes == 0)
+        return tmsi_fail(TMS_ERR_MEMORY, "out of memory: JSON to be written");
+    status = tmsi_alloc(context, bytes + 1, 1, &text);
+    if (status != TMS_OK)
+        return status;
+    if (json_dumpb(value, text, bytes, flags) != bytes) { /* it allocates, each time */
+        tmsi_free(context, text);
+        return tmsi_fail(TMS_ERR_MEMORY, "out of memory: JSON of %zu bytes to be written", bytes);
+    }
+    *out = text;
     return TMS_OK;
 }

@@ -4,6 +4,7 @@
 #define TAMIS_IO_JSON_H
 
 #include <jansson.h>
+#include <stdbool.h>
 
 #include "base/status.h"
 
@@ -22,6 +23,10 @@ tms_status tmsi_json_real(const json_t *object, const char *key, double min, dou
                           double *out);
 tms_status tmsi_json_text(const json_t *object, const char *key, const char **out);
 tms_status tmsi_json_object(const json_t *object, const char *key, json_t **out);
+
+/* The value as text, in one line or indented, with a closing 0; the caller frees it. NULL for a
+ * value that could not be made is out of memory. */
+tms_status tmsi_json_print(tms_context *context, const json_t *value, bool is_indented, char **out);
 
 /* "a string", "an object" ...: how sentences call a value that should be something else. */
 const char *tmsi_json_kind(const json_t *value);

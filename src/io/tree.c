@@ -194,7 +194,7 @@ tms_status tmsi_tree_place(tms_context *context, const char *staging, const char
         status = move_into(context, staging, path);
     else if (rename_new(staging, path) != 0)
         status = fail_system("give its name to", path);
-    return status == TMS_OK ? tmsi_folder_sync(context, path) : status;
+    return status == TMS_OK ? tmsi_folder_sync(path) : status;
 }
 
 /* By handles and names as the system gives them: a cancelled job must clean up even when memory is

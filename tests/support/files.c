@@ -12,6 +12,14 @@ void test_path(const char *folder, const char *name, char path[TEST_PATH_MAX]) {
     assert_true(snprintf(path, TEST_PATH_MAX, "%s/%s", folder, name) < TEST_PATH_MAX);
 }
 
+const char *test_at(const char *folder, const char *name) {
+    static char paths[32][TEST_PATH_MAX];
+    static int next;
+    char *path = paths[next++ % 32];
+    test_path(folder, name, path);
+    return path;
+}
+
 void test_file_write(const char *path, const void *data, size_t bytes) {
     FILE *file = fopen(path, "wb");
     assert_non_null(file);

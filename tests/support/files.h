@@ -10,6 +10,9 @@ enum { TEST_PATH_MAX = 512 };
 /* path = folder/name. */
 void test_path(const char *folder, const char *name, char path[TEST_PATH_MAX]);
 
+/* The same in memory that is good for the next 31 calls. */
+const char *test_at(const char *folder, const char *name);
+
 void test_file_write(const char *path, const void *data, size_t bytes);
 /* The whole file, in memory to be freed by the caller. */
 void *test_file_read(const char *path, size_t *out_bytes);
