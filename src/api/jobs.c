@@ -2,6 +2,7 @@
 
 #include "api/arguments.h"
 #include "checkpoint/job.h"
+#include "model/network.h"
 #include "pattern/pattern.h"
 #include "prune/prune.h"
 
@@ -82,7 +83,7 @@ tms_status tms_prune_run(tms_context *context, const tms_job_desc *given,
     if (desc.block_norm != TMS_NORM_L1 && desc.block_norm != TMS_NORM_L2)
         return tmsi_fail(TMS_ERR_INVALID, "desc->block_norm is %d, but must be 0 (L1) or 1 (L2)",
                          (int)desc.block_norm);
-    TMS_TRY(tmsi_prune_run(context, &desc, NULL, out_table));
+    TMS_TRY(tmsi_prune_run(context, &desc, &tmsi_encoder_source, out_table));
 done:
     return status;
 }

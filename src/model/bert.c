@@ -5,6 +5,7 @@
 
 #include "base/dtype.h"
 #include "base/memory.h"
+#include "checkpoint/record.h"
 
 enum { LAYER_NAME_MAX = 64 };
 
@@ -88,7 +89,8 @@ typedef struct block_weights {
     float *biases[TMSI_BERT_BLOCK_LAYERS];
 } block_weights;
 
-static tms_status read_block(tmsi_bert *self, int64_t block, block_weights *out) {
+static tms_status read_block(tmsi_bert *self, const json_t *record, int64_t block,
+                             block_weights *out) {
     char name[LAYER_NAME_MAX * 2];
     tms_status status = TMS_OK;
     int64_t n, k;
@@ -97,7 +99,8 @@ static tms_status read_block(tmsi_bert *self, int64_t block, block_weights *out)
         layer_shape(&self->config, i, &n, &k);
         snprintf(name, sizeof name, "encoder.layer.%lld.%s.weight", (long long)block,
                  layer_names[i]);
-        TMS_TRY(tmsi_weights_matrix(self->checkpoint, self->prefix, name, n, k, &out->weights[i]));
+        TMS_TRY(tmsi_weights_matrix(self->checkpoint, record, self->prefix, name, n, k,
+                                    &out->weights[i]));
         self->blocks[block].names[i] = out->weights[i].name;
         snprintf(name, sizeof name, "encoder.layer.%lld.%s.bias", (long long)block, layer_names[i]);
         TMS_TRY(tmsi_weights_vector(self->checkpoint, self->prefix, name, n, &out->biases[i]));
@@ -142,11 +145,12 @@ done:
     return status;
 }
 
-static tms_status create_block(tmsi_bert *self, int64_t block, const tmsi_bert_options *options) {
+static tms_status create_block(tmsi_bert *self, const json_t *record, int64_t block,
+                               const tmsi_bert_options *options) {
     block_weights read = {0};
     tms_status status = TMS_OK;
 
-    TMS_TRY(read_block(self, block, &read));
+    TMS_TRY(read_block(self, record, block, &read));
     TMS_TRY(create_layers(self, &self->blocks[block], &read, options));
 done:
     for (int i = 0; i < TMSI_BERT_BLOCK_LAYERS; i++) {
@@ -184,7 +188,9 @@ tms_status tmsi_bert_create(tms_checkpoint *checkpoint, const tmsi_bert_options 
     tms_context *context = checkpoint->context;
     tms_status status = TMS_OK;
     tmsi_bert *self = NULL;
+    json_t *record = NULL;
 
+    TMS_TRY(tmsi_record_read(checkpoint, &record));
     TMS_TRY(tmsi_alloc(context, 1, sizeof *self, &self));
     self->context = context;
     self->checkpoint = checkpoint;
@@ -193,11 +199,12 @@ tms_status tmsi_bert_create(tms_checkpoint *checkpoint, const tmsi_bert_options 
     TMS_TRY(read_embeddings(self));
     TMS_TRY(tmsi_alloc(context, (size_t)self->config.layers, sizeof *self->blocks, &self->blocks));
     for (int64_t i = 0; i < self->config.layers; i++)
-        TMS_TRY(create_block(self, i, options));
+        TMS_TRY(create_block(self, record, i, options));
     TMS_TRY(create_buffers(self));
     *out_bert = self;
     self = NULL;
 done:
+    json_decref(record);
     if (self != NULL)
         self->checkpoint = NULL; /* stays the caller's */
     tmsi_bert_destroy(self);

@@ -6,6 +6,7 @@
 
 #include "base/dtype.h"
 #include "base/memory.h"
+#include "checkpoint/record.h"
 #include "format/format.h"
 #include "pattern/pattern.h"
 
@@ -108,59 +109,76 @@ done:
 
 /* ---- Weights of linear layers ---- */
 
-/* What the zeros of a dense weight suggest. */
-static tms_status suggest_format(tms_context *context, tmsi_weight *weight) {
-    tms_status status = TMS_OK;
-    tms_zero_report report;
-    double elements;
+static void take_blocks(tmsi_weight *weight, int32_t rows, int32_t columns, double density) {
+    weight->format = TMS_FORMAT_BSR;
+    weight->block_rows = rows;
+    weight->block_columns = columns;
+    weight->density = density;
+}
 
-    TMS_TRY(tmsi_matrix_count(context, &weight->matrix, &report));
-    if (report.non_finite > 0) {
-        int64_t row = report.first_non_finite_row, column = report.first_non_finite_column;
+/* Share of the weights that bsr stores. Edge blocks are stored whole, so it might pass 1. */
+static double stored_share(const tms_matrix *matrix) {
+    return fmin(1.0, (double)matrix->nnz / ((double)matrix->n * (double)matrix->k));
+}
+
+/* bsr by the blocks of the recorded pattern, whatever their shape. */
+static tms_status try_recorded(tms_context *context, const json_t *record, tmsi_weight *weight) {
+    tms_format_desc desc = tms_format_desc_default(TMS_FORMAT_BSR);
+    tms_status status = TMS_OK;
+    tms_pattern pattern;
+    tms_matrix sized;
+
+    if (!tmsi_record_find(record, weight->name, &pattern) || pattern.kind != TMS_PATTERN_BLOCK)
+        return TMS_OK;
+    desc.block_rows = pattern.block_rows;
+    desc.block_columns = pattern.block_columns;
+    TMS_TRY(tmsi_matrix_size(context, &weight->matrix, &desc, &sized));
+    if (stored_share(&sized) <= 1.0 - bsr_blocks_min)
+        take_blocks(weight, desc.block_rows, desc.block_columns, stored_share(&sized));
+done:
+    return status;
+}
+
+static void try_zeros(const tms_zero_report *zeros, tmsi_weight *weight) {
+    double elements = (double)zeros->elements;
+
+    for (int i = 0; i < BLOCK_SIZES; i++) {
+        int32_t place = block_sizes[i].place, side = block_sizes[i].side;
+        double share = (double)zeros->zero_blocks[place] / (double)zeros->blocks[place];
+        if (share >= bsr_blocks_min && share * elements >= bsr_zeros_min * (double)zeros->zeros) {
+            take_blocks(weight, side, side, 1.0 - share);
+            return;
+        }
+    }
+    if ((double)zeros->zeros >= csr_zeros_min * elements) {
+        weight->format = TMS_FORMAT_CSR;
+        weight->density = 1.0 - (double)zeros->zeros / elements;
+    }
+}
+
+static tms_status suggest_format(tms_context *context, const json_t *record, tmsi_weight *weight) {
+    tms_status status = TMS_OK;
+    tms_zero_report zeros;
+
+    TMS_TRY(tmsi_matrix_count(context, &weight->matrix, &zeros));
+    if (zeros.non_finite > 0) {
+        int64_t row = zeros.first_non_finite_row, column = zeros.first_non_finite_column;
         float value = tmsi_load_f32(weight->matrix.components[0].data, weight->matrix.dtype,
                                     row * weight->matrix.k + column);
         TMS_TRY(fail_value(weight->name, value, row, column));
     }
-    elements = (double)report.elements;
-    weight->zeros = report.zeros;
+    weight->zeros = zeros.zeros;
     weight->density = 1.0;
-    if (report.holds_2_4) {
+    if (zeros.holds_2_4) {
         weight->format = TMS_FORMAT_NM;
         weight->keep = 2;
         weight->group = 4;
         weight->density = 0.5;
         return TMS_OK;
     }
-    for (int i = 0; i < BLOCK_SIZES; i++) {
-        int32_t place = block_sizes[i].place, side = block_sizes[i].side;
-        double share = (double)report.zero_blocks[place] / (double)report.blocks[place];
-        if (share >= bsr_blocks_min && share * elements >= bsr_zeros_min * (double)report.zeros) {
-            weight->format = TMS_FORMAT_BSR;
-            weight->block_rows = weight->block_columns = side;
-            weight->density = 1.0 - share;
-            return TMS_OK;
-        }
-    }
-    if ((double)report.zeros >= csr_zeros_min * elements) {
-        weight->format = TMS_FORMAT_CSR;
-        weight->density = 1.0 - (double)report.zeros / elements;
-    }
-done:
-    return status;
-}
-
-/* Components at addresses that their elements may have. */
-static tms_status align_components(tms_context *context, tmsi_weight *weight) {
-    tms_status status = TMS_OK;
-
-    for (int32_t i = 0; i < weight->matrix.component_count; i++) {
-        tms_component *component = &weight->matrix.components[i];
-        if ((uintptr_t)component->data % tmsi_dtype_bytes(component->dtype) == 0)
-            continue;
-        TMS_TRY(tmsi_alloc(context, component->bytes, 1, &weight->copy[i]));
-        memcpy(weight->copy[i], component->data, component->bytes);
-        component->data = weight->copy[i];
-    }
+    TMS_TRY(try_recorded(context, record, weight));
+    if (weight->format == TMS_FORMAT_DENSE)
+        try_zeros(&zeros, weight);
 done:
     return status;
 }
@@ -185,47 +203,34 @@ done:
     return status;
 }
 
-static tms_status read_packed(tms_context *context, tmsi_weight *weight) {
+static tms_status take_packed(tms_context *context, tmsi_weight *weight) {
     const tms_matrix *matrix = &weight->matrix;
-    tms_status status = TMS_OK;
 
-    TMS_TRY(align_components(context, weight));
-    TMS_TRY(tmsi_matrix_validate(context, matrix));
-    TMS_TRY(count_packed(context, weight));
     weight->format = matrix->format;
     weight->keep = matrix->keep;
     weight->group = matrix->group;
     weight->block_rows = matrix->block_rows;
     weight->block_columns = matrix->block_columns;
-    /* Edge blocks are stored whole, so bsr may hold more values than there are weights. */
-    weight->density = fmin(1.0, (double)matrix->nnz / ((double)matrix->n * (double)matrix->k));
-    if (matrix->format == TMS_FORMAT_NM)
-        weight->density = (double)matrix->keep / matrix->group;
-done:
-    return status;
+    weight->density = stored_share(matrix);
+    return count_packed(context, weight);
 }
 
-tms_status tmsi_weights_matrix(const tms_checkpoint *checkpoint, const char *prefix,
-                               const char *name, int64_t n, int64_t k, tmsi_weight *out) {
+tms_status tmsi_weights_matrix(const tms_checkpoint *checkpoint, const json_t *record,
+                               const char *prefix, const char *name, int64_t n, int64_t k,
+                               tmsi_weight *out) {
     tms_context *context = checkpoint->context;
     const int64_t shape[2] = {n, k};
     tms_status status = TMS_OK;
-    const tmsi_stored *stored;
     tmsi_weight self = {0};
     int64_t number;
 
     TMS_TRY(find_tensor(checkpoint, prefix, name, 2, shape, &number));
-    stored = &checkpoint->tensors[number];
-    self.name = stored->tensor.name;
-    if (stored->tensor.format != TMS_FORMAT_DENSE) {
-        self.matrix = stored->matrix;
-        status = read_packed(context, &self);
-        if (status != TMS_OK)
-            TMS_TRY(tmsi_fail_in(status, "tensor \"%s\"", self.name));
-    } else {
-        self.matrix = tms_matrix_dense(stored->tensor.dtype, n, k, stored->tensor.data);
-        TMS_TRY(suggest_format(context, &self));
-    }
+    self.name = checkpoint->tensors[number].tensor.name;
+    TMS_TRY(tmsi_checkpoint_matrix(checkpoint, number, &self.matrix, &self.copy));
+    if (self.matrix.format != TMS_FORMAT_DENSE)
+        TMS_TRY(take_packed(context, &self));
+    else
+        TMS_TRY(suggest_format(context, record, &self));
     *out = self;
     self = (tmsi_weight){0};
 done:
@@ -234,8 +239,7 @@ done:
 }
 
 void tmsi_weight_free(tms_context *context, tmsi_weight *weight) {
-    for (int i = 0; i < TMS_COMPONENT_MAX; i++)
-        tmsi_free(context, weight->copy[i]);
+    tmsi_free(context, weight->copy);
 }
 
 bool tmsi_weights_alike(const tmsi_weight *a, const tmsi_weight *b) {

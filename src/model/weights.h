@@ -6,10 +6,10 @@
 
 /* How a linear layer's weight is to be multiplied. */
 typedef struct tmsi_weight {
-    const char *name;              /* the tensor's; lives as long as the checkpoint */
-    tms_matrix matrix;             /* a view of the checkpoint's map, or of `copy` */
-    void *copy[TMS_COMPONENT_MAX]; /* components that the map holds at an odd address */
-    tms_format format;             /* its own where it is packed, else what its zeros suggest */
+    const char *name;  /* the tensor's; lives as long as the checkpoint */
+    tms_matrix matrix; /* a view of the checkpoint's map, or of `copy` */
+    void *copy;
+    tms_format format; /* its own where it is packed, else what pattern or zeros suggest */
     int32_t keep, group, block_rows, block_columns;
     double density; /* share that the format stores */
     int64_t zeros;
@@ -27,10 +27,12 @@ tms_status tmsi_weights_table(const tms_checkpoint *checkpoint, const char *pref
 tms_status tmsi_weights_vector(const tms_checkpoint *checkpoint, const char *prefix,
                                const char *name, int64_t count, float **out);
 
-/* A weight n x k. Zeros of a dense one suggest nm where 2:4 holds; bsr where most of them lie in
- * whole blocks; csr where there are many; else dense. */
-tms_status tmsi_weights_matrix(const tms_checkpoint *checkpoint, const char *prefix,
-                               const char *name, int64_t n, int64_t k, tmsi_weight *out);
+/* A weight n x k. A dense one is taken as nm where 2:4 holds; as bsr where the record (of pruning,
+ * or NULL) says so, or most zeros lie in whole blocks; as csr where there are many; else as it is.
+ */
+tms_status tmsi_weights_matrix(const tms_checkpoint *checkpoint, const json_t *record,
+                               const char *prefix, const char *name, int64_t n, int64_t k,
+                               tmsi_weight *out);
 void tmsi_weight_free(tms_context *context, tmsi_weight *weight); /* takes a zero-filled one */
 
 /* Whether both are multiplied in the same format, so that they may be stacked in one image. */
