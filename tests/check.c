@@ -3,21 +3,18 @@
 #include <string.h>
 
 #include "base/dtype.h"
-#include "support/support.h"
-
-static tms_context *contexts[3];
-static const int32_t thread_counts[3] = {1, 2, 5};
+#include "support/contexts.h"
 
 /* Checks on 1, 2 and 5 threads, which must agree to the letter. */
 static tms_check_report check(const char *text, int64_t n, int64_t k, const float *values) {
     tms_matrix dense = tms_matrix_dense(TMS_F32, n, k, values);
-    tms_check_report reports[3];
+    tms_check_report reports[TEST_CONTEXTS];
     tms_pattern pattern;
 
     assert_ok(tms_pattern_parse(text, &pattern));
-    for (int i = 0; i < 3; i++) {
+    for (int i = 0; i < TEST_CONTEXTS; i++) {
         reports[i] = tms_check_report_default();
-        assert_ok(tms_pattern_check(contexts[i], &pattern, &dense, &reports[i]));
+        assert_ok(tms_pattern_check(test_contexts[i], &pattern, &dense, &reports[i]));
         assert_string_equal(reports[i].text, reports[0].text);
         assert_int_equal(reports[i].row, reports[0].row);
         assert_int_equal(reports[i].column, reports[0].column);
@@ -187,9 +184,9 @@ static void what_was_pruned_holds(void **state) {
                 else /* positive, finite and not 0 in both 16-bit types */
                     values.half[i] = (uint16_t)(0x2000 + test_random_int(&random, 1, 0x3fff));
             assert_ok(tms_pattern_parse(texts[t], &desc.pattern));
-            assert_ok(tms_mask_select(contexts[1], &desc, mask));
-            assert_ok(tms_mask_apply(contexts[1], mask, &desc.weights));
-            assert_ok(tms_pattern_check(contexts[1], &desc.pattern, &desc.weights, &report));
+            assert_ok(tms_mask_select(test_contexts[1], &desc, mask));
+            assert_ok(tms_mask_apply(test_contexts[1], mask, &desc.weights));
+            assert_ok(tms_pattern_check(test_contexts[1], &desc.pattern, &desc.weights, &report));
             if (!report.holds)
                 fail_msg("%s", report.text);
             assert_true(report.zeros_found >= report.zeros_needed);
@@ -202,19 +199,19 @@ static void check_refuses_what_makes_no_sense(void **state) {
     tms_pattern pattern = {.kind = TMS_PATTERN_NM, .keep = 2, .group = 4};
     tms_check_report report = tms_check_report_default();
     (void)state;
-    assert_fails(tms_pattern_check(contexts[0], &pattern, &dense, &report), TMS_ERR_PATTERN,
+    assert_fails(tms_pattern_check(test_contexts[0], &pattern, &dense, &report), TMS_ERR_PATTERN,
                  "tms_pattern_check: the matrix is 1 x 6");
     assert_int_equal(report.row, 0); /* untouched */
     dense.k = 4;
     assert_fails(tms_pattern_check(NULL, &pattern, &dense, &report), TMS_ERR_INVALID, "context is");
-    assert_fails(tms_pattern_check(contexts[0], NULL, &dense, &report), TMS_ERR_INVALID,
+    assert_fails(tms_pattern_check(test_contexts[0], NULL, &dense, &report), TMS_ERR_INVALID,
                  "pattern is NULL");
-    assert_fails(tms_pattern_check(contexts[0], &pattern, NULL, &report), TMS_ERR_INVALID,
+    assert_fails(tms_pattern_check(test_contexts[0], &pattern, NULL, &report), TMS_ERR_INVALID,
                  "dense is NULL");
-    assert_fails(tms_pattern_check(contexts[0], &pattern, &dense, NULL), TMS_ERR_INVALID,
+    assert_fails(tms_pattern_check(test_contexts[0], &pattern, &dense, NULL), TMS_ERR_INVALID,
                  "out_report is NULL");
     report.struct_size = 0;
-    assert_fails(tms_pattern_check(contexts[0], &pattern, &dense, &report), TMS_ERR_INVALID,
+    assert_fails(tms_pattern_check(test_contexts[0], &pattern, &dense, &report), TMS_ERR_INVALID,
                  "out_report->struct_size is 0");
 }
 
@@ -227,7 +224,7 @@ static void reports_of_older_callers_are_cut(void **state) {
     (void)state;
     report.struct_size = offsetof(tms_check_report, text);
     strcpy(report.text, "mine");
-    assert_ok(tms_pattern_check(contexts[0], &pattern, &dense, &report));
+    assert_ok(tms_pattern_check(test_contexts[0], &pattern, &dense, &report));
     assert_int_equal(report.column, 2);
     assert_string_equal(report.text, "mine");
     assert_int_equal(report.struct_size, offsetof(tms_check_report, text));
@@ -276,9 +273,9 @@ static void assert_counts(const float *values, int64_t n, int64_t k) {
             first_bad = i;
         }
     }
-    for (int c = 0; c < 3; c++) {
+    for (int c = 0; c < TEST_CONTEXTS; c++) {
         tms_zero_report report = tms_zero_report_default();
-        assert_ok(tms_matrix_count(contexts[c], &dense, &report));
+        assert_ok(tms_matrix_count(test_contexts[c], &dense, &report));
         assert_int_equal(report.elements, n * k);
         assert_int_equal(report.zeros, zeros);
         assert_int_equal(report.negative_zeros, negative);
@@ -327,13 +324,13 @@ static void counting_sees_16_bit_floats(void **state) {
     tms_matrix dense = tms_matrix_dense(TMS_F16, 1, 4, values);
     tms_zero_report report = tms_zero_report_default();
     (void)state;
-    assert_ok(tms_matrix_count(contexts[0], &dense, &report));
+    assert_ok(tms_matrix_count(test_contexts[0], &dense, &report));
     assert_int_equal(report.zeros, 2);
     assert_int_equal(report.negative_zeros, 1);
     assert_int_equal(report.non_finite, 1);
     assert_int_equal(report.first_non_finite_column, 3);
     dense.dtype = TMS_BF16; /* 0x7c01 is a number there */
-    assert_ok(tms_matrix_count(contexts[0], &dense, &report));
+    assert_ok(tms_matrix_count(test_contexts[0], &dense, &report));
     assert_int_equal(report.non_finite, 0);
     assert_int_equal(report.holds_2_4, 1);
     assert_int_equal(report.holds_1_4, 0);
@@ -344,8 +341,9 @@ static void count_refuses_null(void **state) {
     tms_zero_report report = tms_zero_report_default();
     (void)state;
     assert_fails(tms_matrix_count(NULL, &dense, &report), TMS_ERR_INVALID, "context is NULL");
-    assert_fails(tms_matrix_count(contexts[0], NULL, &report), TMS_ERR_INVALID, "dense is NULL");
-    assert_fails(tms_matrix_count(contexts[0], &dense, &report), TMS_ERR_INVALID,
+    assert_fails(tms_matrix_count(test_contexts[0], NULL, &report), TMS_ERR_INVALID,
+                 "dense is NULL");
+    assert_fails(tms_matrix_count(test_contexts[0], &dense, &report), TMS_ERR_INVALID,
                  "dense is 1 x 1, but its values are NULL");
 }
 
@@ -372,20 +370,6 @@ static void running_out_of_memory_is_a_status(void **state) {
     test_every_allocation_fails_once(check_and_count, NULL);
 }
 
-static int open_contexts(void **state) {
-    (void)state;
-    for (int i = 0; i < 3; i++)
-        contexts[i] = test_context(thread_counts[i], 0);
-    return 0;
-}
-
-static int close_contexts(void **state) {
-    (void)state;
-    for (int i = 0; i < 3; i++)
-        tms_context_destroy(contexts[i]);
-    return 0;
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(check_names_the_third_non_zero_of_a_group),
@@ -404,5 +388,5 @@ int main(void) {
         cmocka_unit_test(count_refuses_null),
         cmocka_unit_test(running_out_of_memory_is_a_status),
     };
-    return cmocka_run_group_tests_name("check", tests, open_contexts, close_contexts);
+    return cmocka_run_group_tests_name("check", tests, test_contexts_open, test_contexts_close);
 }

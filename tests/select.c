@@ -1,13 +1,11 @@
 /* Selection against an oracle that knows nothing of radix, bits or threads: it lists every score,
  * sorts, and keeps the first. */
-#include <float.h>
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/dtype.h"
-#include "support/support.h"
+#include "support/contexts.h"
 
 enum { LIMIT = 16384 }; /* elements of the largest matrix here */
 
@@ -196,19 +194,16 @@ static void assert_mask(const tms_select_desc *desc, int32_t threads, const uint
         }
 }
 
-static tms_context *contexts[3];
-static const int32_t thread_counts[3] = {1, 2, 5};
-
 static void assert_selects_like_the_oracle(const tms_select_desc *desc) {
     static uint8_t mask[LIMIT], keep[LIMIT], expected[LIMIT];
     size_t bytes = tms_mask_bytes(desc->weights.n, desc->weights.k);
 
     oracle_select(desc, keep);
     pack_rows(keep, desc->weights.n, desc->weights.k, expected);
-    for (int i = 0; i < 3; i++) {
+    for (int i = 0; i < TEST_CONTEXTS; i++) {
         memset(mask, 0xa5, sizeof mask);
-        assert_ok(tms_mask_select(contexts[i], desc, mask));
-        assert_mask(desc, thread_counts[i], mask, expected);
+        assert_ok(tms_mask_select(test_contexts[i], desc, mask));
+        assert_mask(desc, test_context_threads[i], mask, expected);
         assert_int_equal(mask[bytes], 0xa5); /* not a byte further */
     }
 }
@@ -307,14 +302,14 @@ static void equal_scores_keep_the_lower_index(void **state) {
         values[i] = i % 2 == 0 ? 1.0f : -1.0f;
     desc.weights = tms_matrix_dense(TMS_F32, 2, 8, values);
     assert_ok(tms_pattern_parse("unstructured 75%", &desc.pattern));
-    assert_ok(tms_mask_select(contexts[0], &desc, mask));
+    assert_ok(tms_mask_select(test_contexts[0], &desc, mask));
     assert_int_equal(mask[0], 0x0f);
     assert_int_equal(mask[1], 0x00);
     assert_ok(tms_pattern_parse("2:4", &desc.pattern));
-    assert_ok(tms_mask_select(contexts[0], &desc, mask));
+    assert_ok(tms_mask_select(test_contexts[0], &desc, mask));
     assert_int_equal(mask[0], 0x33);
     assert_ok(tms_pattern_parse("columns 50%", &desc.pattern));
-    assert_ok(tms_mask_select(contexts[0], &desc, mask));
+    assert_ok(tms_mask_select(test_contexts[0], &desc, mask));
     assert_int_equal(mask[1], 0x0f);
 }
 
@@ -331,7 +326,7 @@ static void masks_of_higher_shares_nest(void **state) {
     memset(looser, 0xff, sizeof looser);
     for (int64_t percent = 0; percent <= 100; percent += 10) {
         desc.pattern.share_ppb = percent * 10000000;
-        assert_ok(tms_mask_select(contexts[1], &desc, tighter));
+        assert_ok(tms_mask_select(test_contexts[1], &desc, tighter));
         for (size_t i = 0; i < tms_mask_bytes(50, 99); i++)
             assert_int_equal(tighter[i] & ~looser[i], 0);
         memcpy(looser, tighter, sizeof looser);
@@ -346,7 +341,7 @@ static void an_edge_block_is_judged_by_its_own_mean(void **state) {
     (void)state;
     desc.weights = tms_matrix_dense(TMS_F32, 3, 3, values);
     assert_ok(tms_pattern_parse("block 2x2 50%", &desc.pattern));
-    assert_ok(tms_mask_select(contexts[0], &desc, mask));
+    assert_ok(tms_mask_select(test_contexts[0], &desc, mask));
     assert_int_equal(mask[0], 4);
     assert_int_equal(mask[1], 4);
     assert_int_equal(mask[2], 4);
@@ -359,10 +354,10 @@ static void l1_and_l2_choose_different_blocks(void **state) {
     (void)state;
     desc.weights = tms_matrix_dense(TMS_F32, 1, 4, values);
     assert_ok(tms_pattern_parse("block 1x2 50%", &desc.pattern));
-    assert_ok(tms_mask_select(contexts[0], &desc, mask));
+    assert_ok(tms_mask_select(test_contexts[0], &desc, mask));
     assert_int_equal(mask[0], 0x3);
     desc.block_norm = TMS_NORM_L2;
-    assert_ok(tms_mask_select(contexts[0], &desc, mask));
+    assert_ok(tms_mask_select(test_contexts[0], &desc, mask));
     assert_int_equal(mask[0], 0xc);
 }
 
@@ -374,187 +369,8 @@ static void wanda_weighs_by_the_column_norms(void **state) {
     desc.weights = tms_matrix_dense(TMS_F32, 1, 4, values);
     desc.column_norms = norms;
     assert_ok(tms_pattern_parse("2:4", &desc.pattern));
-    assert_ok(tms_mask_select(contexts[0], &desc, mask));
+    assert_ok(tms_mask_select(test_contexts[0], &desc, mask));
     assert_int_equal(mask[0], 0xc);
-}
-
-/* Values are placed so that many parts see one; the first in row-major order must be named. */
-static void select_names_the_first_value_that_is_not_finite(void **state) {
-    static input in;
-    test_random random;
-    tms_select_desc desc = tms_select_desc_default();
-    uint8_t mask[LIMIT / 8];
-    (void)state;
-    test_random_seed(&random, test_seed());
-    desc.weights = fill_weights(&in, &random, TMS_F32, 10, 1300, NORMAL);
-    assert_ok(tms_pattern_parse("unstructured 50%", &desc.pattern));
-    in.values.f32[9 * 1300 + 3] = NAN;
-    in.values.f32[2 * 1300 + 1250] = -INFINITY;
-    in.values.f32[2 * 1300 + 1251] = NAN;
-    memset(mask, 0xa5, sizeof mask);
-    for (int i = 0; i < 3; i++)
-        assert_fails(tms_mask_select(contexts[i], &desc, mask), TMS_ERR_VALUE,
-                     "the weight at row 2, column 1250 is -inf, but weights must be finite");
-    assert_int_equal(mask[0], 0xa5);
-    in.values.f32[2 * 1300 + 1250] = 0.0f;
-    assert_fails(tms_mask_select(contexts[2], &desc, mask), TMS_ERR_VALUE,
-                 "the weight at row 2, column 1251 is nan");
-}
-
-static void select_names_bad_scores_and_norms(void **state) {
-    float values[4] = {1, 2, 3, 3e38f}, scores[4] = {1, 1, 1, 1}, norms[4] = {1, 1, 1, 1};
-    tms_select_desc desc = tms_select_desc_default();
-    uint8_t mask[2];
-    (void)state;
-    desc.weights = tms_matrix_dense(TMS_F32, 2, 2, values);
-    assert_ok(tms_pattern_parse("dense", &desc.pattern));
-    desc.scores = scores;
-    scores[2] = -1.0f;
-    assert_fails(tms_mask_select(contexts[0], &desc, mask), TMS_ERR_VALUE,
-                 "the score at row 1, column 0 is -1, but scores must be finite and at least 0");
-    scores[2] = -0.0f; /* a zero like another */
-    assert_ok(tms_mask_select(contexts[0], &desc, mask));
-    values[0] = NAN; /* hidden by the scores, yet no weight */
-    assert_fails(tms_mask_select(contexts[0], &desc, mask), TMS_ERR_VALUE,
-                 "the weight at row 0, column 0 is nan");
-    values[0] = 1.0f;
-    desc.scores = NULL;
-    desc.column_norms = norms;
-    norms[1] = -2.0f;
-    assert_fails(tms_mask_select(contexts[0], &desc, mask), TMS_ERR_VALUE, "column_norms[1] is -2");
-    norms[1] = 10.0f;
-    assert_fails(tms_mask_select(contexts[0], &desc, mask), TMS_ERR_VALUE,
-                 "row 1, column 1 is 3e+38 times column norm 10, more than an f32 holds");
-}
-
-static void select_refuses_what_makes_no_sense(void **state) {
-    float values[10] = {0};
-    tms_select_desc desc = tms_select_desc_default();
-    uint8_t mask[2];
-    (void)state;
-    desc.weights = tms_matrix_dense(TMS_F32, 1, 10, values);
-    assert_ok(tms_pattern_parse("2:4", &desc.pattern));
-    assert_fails(tms_mask_select(contexts[0], &desc, mask), TMS_ERR_PATTERN,
-                 "tms_mask_select: the matrix is 1 x 10, but 2:4 keeps");
-    desc.weights.k = 8;
-    assert_fails(tms_mask_select(NULL, &desc, mask), TMS_ERR_INVALID, "context is NULL");
-    assert_fails(tms_mask_select(contexts[0], NULL, mask), TMS_ERR_INVALID, "desc is NULL");
-    assert_fails(tms_mask_select(contexts[0], &desc, NULL), TMS_ERR_INVALID,
-                 "out_mask is NULL, but needs 1 bytes");
-    desc.block_norm = (tms_norm)5;
-    assert_fails(tms_mask_select(contexts[0], &desc, mask), TMS_ERR_INVALID, "block_norm is 5");
-    desc.block_norm = TMS_NORM_L1;
-    desc.pattern.keep = 9;
-    assert_fails(tms_mask_select(contexts[0], &desc, mask), TMS_ERR_INVALID, "9:4 keeps 9 of 4");
-    desc.pattern.keep = 2;
-    desc.weights.dtype = TMS_I8;
-    assert_fails(tms_mask_select(contexts[0], &desc, mask), TMS_ERR_INVALID, "holds i8");
-    desc.struct_size = 4;
-    assert_fails(tms_mask_select(contexts[0], &desc, mask), TMS_ERR_INVALID, "struct_size is 4");
-}
-
-static void apply_writes_plus_zero_and_keeps_bits(void **state) {
-    static input in;
-    static uint8_t before[sizeof(float) * LIMIT], mask[LIMIT];
-    static const tms_dtype dtypes[] = {TMS_F32, TMS_BF16, TMS_F16};
-    test_random random;
-    (void)state;
-    test_random_seed(&random, test_seed());
-    for (int d = 0; d < 3; d++)
-        for (int c = 0; c < 3; c++) {
-            tms_matrix dense = fill_weights(&in, &random, dtypes[d], 37, 45, SIGNED_ZEROS);
-            size_t bytes = tmsi_dtype_bytes(dtypes[d]);
-            memcpy(before, &in.values, sizeof before);
-            for (size_t i = 0; i < tms_mask_bytes(37, 45); i++)
-                mask[i] = (uint8_t)test_random_u64(&random);
-            assert_ok(tms_mask_apply(contexts[c], mask, &dense));
-            for (int64_t i = 0; i < 37 * 45; i++) {
-                int is_kept = mask[i / 45 * 6 + i % 45 / 8] >> (i % 45 % 8) & 1;
-                const uint8_t *found = (const uint8_t *)&in.values + (size_t)i * bytes;
-                const uint8_t zero[4] = {0};
-                assert_memory_equal(found, is_kept ? before + (size_t)i * bytes : zero, bytes);
-            }
-        }
-}
-
-static void apply_refuses_null(void **state) {
-    float values[1] = {0};
-    uint8_t mask[1] = {0};
-    tms_matrix dense = tms_matrix_dense(TMS_F32, 1, 1, values);
-    (void)state;
-    assert_fails(tms_mask_apply(NULL, mask, &dense), TMS_ERR_INVALID, "context is NULL");
-    assert_fails(tms_mask_apply(contexts[0], NULL, &dense), TMS_ERR_INVALID, "mask is NULL");
-    assert_fails(tms_mask_apply(contexts[0], mask, NULL), TMS_ERR_INVALID, "dense is NULL");
-}
-
-/* ---- docs/patterns.md ------------------------------------------------------------------------ */
-
-/* Reads the numbers of a line up to '|' or its end. */
-static int64_t read_numbers(char **at, float *out) {
-    int64_t count = 0;
-    char *end;
-
-    for (;; count++) {
-        float value = strtof(*at, &end);
-        if (end == *at)
-            break;
-        out[count] = value;
-        *at = end;
-    }
-    return count;
-}
-
-/* One fenced block: its pattern, then rows "weights | what is left of them". */
-static void assert_example(FILE *file) {
-    float weights[256], expected[256];
-    tms_select_desc desc = tms_select_desc_default();
-    uint8_t mask[256];
-    char line[256];
-    int64_t n = 0, k = 0;
-
-    assert_non_null(fgets(line, sizeof line, file));
-    line[strcspn(line, "\n")] = 0;
-    assert_ok(tms_pattern_parse(line, &desc.pattern));
-    while (fgets(line, sizeof line, file) != NULL && strncmp(line, "```", 3) != 0) {
-        char *at = line;
-        k = read_numbers(&at, weights + n * k);
-        at += strspn(at, " |");
-        assert_int_equal(read_numbers(&at, expected + n * k), k);
-        n++;
-    }
-    desc.weights = tms_matrix_dense(TMS_F32, n, k, weights);
-    assert_ok(tms_mask_select(contexts[1], &desc, mask));
-    assert_ok(tms_mask_apply(contexts[1], mask, &desc.weights));
-    for (int64_t i = 0; i < n * k; i++)
-        if (weights[i] != expected[i]) {
-            print_case(&desc, 2);
-            fail_msg("row %lld, column %lld is %g, but the page says %g", (long long)(i / k),
-                     (long long)(i % k), (double)weights[i], (double)expected[i]);
-        }
-}
-
-/* Text forms in the page's table print as they stand; its worked examples come out as shown. */
-static void the_page_on_patterns_is_true(void **state) {
-    FILE *file = fopen(SOURCE_DIR "/docs/patterns.md", "r");
-    char line[512], printed[TMS_PATTERN_TEXT_MAX];
-    int forms = 0, examples = 0;
-    (void)state;
-    assert_non_null(file);
-    while (fgets(line, sizeof line, file) != NULL) {
-        if (strncmp(line, "```pattern", 10) == 0) {
-            assert_example(file);
-            examples++;
-        } else if (strncmp(line, "| `", 3) == 0) {
-            tms_pattern pattern;
-            line[3 + strcspn(line + 3, "`")] = 0;
-            assert_ok(tms_pattern_parse(line + 3, &pattern));
-            assert_ok(tms_pattern_print(&pattern, printed));
-            assert_string_equal(printed, line + 3);
-            forms++;
-        }
-    }
-    fclose(file);
-    assert_true(forms >= TMS_PATTERN_KIND_COUNT && examples >= TMS_PATTERN_KIND_COUNT - 1);
 }
 
 static tms_status select_each_kind(tms_context *context, void *user) {
@@ -580,20 +396,6 @@ static void running_out_of_memory_is_a_status(void **state) {
     test_every_allocation_fails_once(select_each_kind, NULL);
 }
 
-static int open_contexts(void **state) {
-    (void)state;
-    for (int i = 0; i < 3; i++)
-        contexts[i] = test_context(thread_counts[i], 0);
-    return 0;
-}
-
-static int close_contexts(void **state) {
-    (void)state;
-    for (int i = 0; i < 3; i++)
-        tms_context_destroy(contexts[i]);
-    return 0;
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(select_equals_the_oracle),
@@ -603,13 +405,7 @@ int main(void) {
         cmocka_unit_test(an_edge_block_is_judged_by_its_own_mean),
         cmocka_unit_test(l1_and_l2_choose_different_blocks),
         cmocka_unit_test(wanda_weighs_by_the_column_norms),
-        cmocka_unit_test(select_names_the_first_value_that_is_not_finite),
-        cmocka_unit_test(select_names_bad_scores_and_norms),
-        cmocka_unit_test(select_refuses_what_makes_no_sense),
-        cmocka_unit_test(apply_writes_plus_zero_and_keeps_bits),
-        cmocka_unit_test(apply_refuses_null),
-        cmocka_unit_test(the_page_on_patterns_is_true),
         cmocka_unit_test(running_out_of_memory_is_a_status),
     };
-    return cmocka_run_group_tests_name("select", tests, open_contexts, close_contexts);
+    return cmocka_run_group_tests_name("select", tests, test_contexts_open, test_contexts_close);
 }
