@@ -32,7 +32,7 @@ done:
 static tms_status take_sample(const tms_context *context, const tmsi_candidate *candidate,
                               int64_t calls, sample *out) {
     double before, start, after;
-    tms_status status;
+    tms_status status = TMS_OK;
 
     if (context->threads > 1)
         tmsi_sleep_us(settle_us);

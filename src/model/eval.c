@@ -2,8 +2,8 @@
 
 #include <math.h>
 #include <string.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "base/memory.h"
 #include "model/model.h"
 
@@ -32,13 +32,6 @@ void tmsi_eval_destroy(tms_eval *eval) {
     tmsi_free(eval->context, eval);
 }
 
-static double seconds_now(void) {
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-}
-
 tms_status tmsi_eval_run(const tms_eval *eval, tms_model *model, tms_progress progress,
                          void *progress_user, tms_eval_result **out_result) {
     const tmsi_dictionary *dictionary = &eval->dictionary;
@@ -59,12 +52,12 @@ tms_status tmsi_eval_run(const tms_eval *eval, tms_model *model, tms_progress pr
     TMS_TRY(tmsi_alloc(context, (size_t)queries->count * hidden, sizeof *self->definitions,
                        &self->definitions));
     TMS_TRY(tmsi_alloc(context, (size_t)words->count * hidden, sizeof *candidates, &candidates));
-    start = seconds_now();
+    start = 1e-6 * tmsi_clock_us();
     TMS_TRY(tmsi_model_embed(model, queries->texts, queries->lengths, queries->count, progress,
                              progress_user, self->definitions));
     TMS_TRY(tmsi_model_embed(model, words->texts, words->lengths, words->count, progress,
                              progress_user, candidates));
-    self->seconds = seconds_now() - start;
+    self->seconds = 1e-6 * tmsi_clock_us() - start;
     TMS_TRY(tmsi_eval_rank(eval, self->definitions, candidates, self->hidden, self->ranks));
     *out_result = self;
     self = NULL;
