@@ -119,8 +119,9 @@ typedef struct bench_line {
 
 /* Whole models: the first is the baseline; one alone is compared with itself on dense kernels. */
 static cli_exit run_models(const cli_session *session, const bench_line *line,
-                           tms_bench_desc *desc) {
+                           const tms_bench_desc *given) {
     enum { MODELS_MAX = BENCH_MODELS_MAX + 1 };
+    tms_bench_desc desc = *given; /* points to what lives here */
     tms_model_desc model_descs[MODELS_MAX];
     const char *models[MODELS_MAX];
     tms_lines *lines = NULL;
@@ -137,17 +138,17 @@ static cli_exit run_models(const cli_session *session, const bench_line *line,
         model_descs[count] = tms_model_desc_default();
         models[count++] = line->in.items[i];
     }
-    desc->models = models;
-    desc->model_descs = model_descs;
-    desc->model_count = count;
+    desc.models = models;
+    desc.model_descs = model_descs;
+    desc.model_count = count;
     status = tms_lines_open(session->context, line->texts, &lines);
     if (status != TMS_OK)
         return cli_fail_status(status);
-    desc->text_count = tms_lines_get(lines, &desc->texts, &desc->lengths);
-    if (desc->text_count == 0)
+    desc.text_count = tms_lines_get(lines, &desc.texts, &desc.lengths);
+    if (desc.text_count == 0)
         code = cli_fail(CLI_FAILED, "%s has no lines", line->texts);
     else
-        code = session->is_json ? run_json(session, desc) : run_table(session, desc);
+        code = session->is_json ? run_json(session, &desc) : run_table(session, &desc);
     tms_lines_close(lines);
     return code;
 }

@@ -54,7 +54,7 @@ static void put_cell(const char *text, int width, bool is_right, bool is_last) {
 }
 
 cli_exit cli_table_end(cli_table *table) {
-    int widths[CLI_COLUMNS_MAX];
+    int widths[CLI_COLUMNS_MAX] = {0};
     cli_exit code = CLI_GOOD;
 
     for (int c = 0; c < table->columns; c++)

@@ -60,4 +60,3 @@ done:
     tmsi_writer_destroy(writer);
     return status;
 }
-
