@@ -129,6 +129,17 @@ tms_status tmsi_spmm_ranges(const tms_spmm_problem *problem, const tmsi_hardware
     return TMS_OK;
 }
 
+/* A second part doubles the weight's bytes for some range of T, so it has to gain this much there
+ * over the parts that are there already. */
+static const double PART_GAIN = 1.1;
+
+static bool is_worth_a_part(const tmsi_spmm_choice *choice, const tmsi_spmm_choice *there) {
+    tmsi_spmm_choice dearer = *choice;
+
+    dearer.cost_us *= PART_GAIN;
+    return is_better(&dearer, there);
+}
+
 static void add_part(tms_layout *layout, const tmsi_spmm_choice *choice) {
     if (choice->kernel != NULL && layout->part_count < TMS_PART_MAX)
         layout->parts[layout->part_count++] = choice->part;
@@ -157,7 +168,7 @@ tms_status tmsi_spmm_layout_choose(const tms_spmm_problem *problem, const tmsi_h
             if (keep_dense || (dense.kernel != NULL && !tmsi_spmm_is_reference(dense.kernel)))
                 best = is_better(&dense, &best) ? dense : best;
         }
-        if (is_better(&best, &there))
+        if (is_worth_a_part(&best, &there))
             add_part(&layout, &best);
         if (t >= t_max)
             break;

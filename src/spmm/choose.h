@@ -37,7 +37,8 @@ tms_status tmsi_spmm_ranges(const tms_spmm_problem *problem, const tmsi_hardware
                             tmsi_spmm_range out_ranges[TMSI_SPMM_RANGE_MAX], int32_t *out_count);
 
 /* The contract of tms_spmm_layout_choose. A dense part is taken where the problem is dense, where
- * keep_dense asks for it, and where the sparse format has nothing but a reference. */
+ * keep_dense asks for it, and where the sparse format has nothing but a reference; a further part
+ * only where it gains a tenth for some t. */
 tms_status tmsi_spmm_layout_choose(const tms_spmm_problem *problem, const tmsi_hardware *hardware,
                                    int64_t t_min, int64_t t_max, bool keep_dense, tms_layout *out);
 
