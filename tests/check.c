@@ -153,17 +153,19 @@ static void an_empty_matrix_holds_everything(void **state) {
 
 /* What select and apply made passes check, on every kind, shape and type. */
 static void what_was_pruned_holds(void **state) {
-    static const char *const texts[] = {"unstructured 73.21%",
-                                        "unstructured 50% per row",
-                                        "2:4",
-                                        "3:7",
-                                        "block 5x3 60%",
-                                        "block 4x8 33% per row",
-                                        "rows 41%",
-                                        "columns 77%",
-                                        "2:4 in block 8x16 50%",
-                                        "dense",
-                                        "1:3 in block 2x6 20% per row"};
+    static const char *const texts[] = {
+#define EXAMPLE(id, name, example) example,
+        TMS_PATTERN_MAP(EXAMPLE)
+#undef EXAMPLE
+            "unstructured 73.21%",
+        "unstructured 50% per row",
+        "3:7",
+        "block 5x3 60%",
+        "block 4x8 33% per row",
+        "rows 41%",
+        "2:4 in block 8x16 50%",
+        "1:3 in block 2x6 20% per row",
+        "columns 77%"};
     static const tms_dtype dtypes[] = {TMS_F32, TMS_BF16, TMS_F16};
     static union {
         float f32[39 * 84];

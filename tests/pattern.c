@@ -75,6 +75,22 @@ static void parse_reads_every_kind_and_scope(void **state) {
     }
 }
 
+static void every_kind_prints_as_its_example(void **state) {
+    static const char *const examples[TMS_PATTERN_KIND_COUNT] = {
+#define EXAMPLE(id, name, example) example,
+        TMS_PATTERN_MAP(EXAMPLE)
+#undef EXAMPLE
+    };
+    (void)state;
+    for (int kind = 0; kind < TMS_PATTERN_KIND_COUNT; kind++) {
+        char printed[TMS_PATTERN_TEXT_MAX];
+        tms_pattern pattern = parse(examples[kind]);
+        assert_int_equal(pattern.kind, kind);
+        assert_ok(tms_pattern_print(&pattern, printed));
+        assert_string_equal(printed, examples[kind]);
+    }
+}
+
 static void parse_says_what_it_expected_and_where(void **state) {
     static const struct {
         const char *text, *sentence;
@@ -245,6 +261,7 @@ static void drop_counts_are_exact(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(parse_reads_every_kind_and_scope),
+        cmocka_unit_test(every_kind_prints_as_its_example),
         cmocka_unit_test(parse_says_what_it_expected_and_where),
         cmocka_unit_test(scopes_without_meaning_are_refused),
         cmocka_unit_test(scope_global_is_refused_by_naming_the_two),
