@@ -30,6 +30,8 @@
  * them. */
 #define TMSI_TUNING_NM24_VALUE_CYCLES                                                              \
     { 1.2, 1.45, 2.55, 4.8 }
+#define TMSI_TUNING_NM24_FEW_TOKENS_CYCLES                                                         \
+    { 1.6, 1.95, 2.85, 3.5 }
 #define TMSI_TUNING_CSR_VALUE_CYCLES                                                               \
     { 1.9, 2.2, 3.0, 4.8 }
 #define TMSI_TUNING_ROW_CYCLES                                                                     \

@@ -11,15 +11,8 @@
 #ifndef TAMIS_FORMAT_LAYOUT_NM24_T_H
 #define TAMIS_FORMAT_LAYOUT_NM24_T_H
 
-#include <stdint.h>
+#include "format/layout/nm24.h"
 
-enum {
-    TMSI_NM24_T_BLOCK = 96, /* k's of a block; parameters[0] of the part */
-    TMSI_NM24_T_WORD = 32   /* k's that one index word describes */
-};
-
-static inline int64_t tmsi_nm24_t_padded(int64_t k) {
-    return (k + TMSI_NM24_T_WORD - 1) / TMSI_NM24_T_WORD * TMSI_NM24_T_WORD;
-}
+enum { TMSI_NM24_T_BLOCK = 96 }; /* k's of a block; parameters[0] of the part */
 
 #endif

@@ -7,7 +7,7 @@
 #include "spmm/cpu/vector_avx2.h"
 
 enum {
-    WORD_VALUES = TMSI_NM24_T_WORD / 2,  /* values that one index word describes */
+    WORD_VALUES = TMSI_NM24_WORD / 2,    /* values that one index word describes */
     X_ROW_BYTES = TMSI_PANEL_TOKENS * 4, /* 256: a position, shifted by 8 bits, is the bytes
                                           * from its group's first x row */
     POSITION_BITS = 3 * X_ROW_BYTES
@@ -79,13 +79,13 @@ typedef void (*row_kernel)(int64_t words, const float *values, const uint32_t *i
 
 static void run_cell(const tmsi_token_cell *cell) {
     const tms_spmm_problem *problem = cell->run->problem;
-    const int64_t padded = tmsi_nm24_t_padded(problem->k);
+    const int64_t padded = tmsi_nm24_padded(problem->k);
     const float *values = cell->run->weight;
     const uint32_t *index = (const uint32_t *)(values + problem->n * padded / 2);
     int64_t first = cell->block * TMSI_NM24_T_BLOCK;
     int64_t depth = tmsi_min(TMSI_NM24_T_BLOCK, padded - first);
     int64_t at = problem->n * first + cell->row * depth; /* in weights, zeros counted */
-    int64_t words = depth / TMSI_NM24_T_WORD, at_once = 8 / cell->vectors, r = 0;
+    int64_t words = depth / TMSI_NM24_WORD, at_once = 8 / cell->vectors, r = 0;
     row_kernel many = cell->vectors == 8   ? add_rows_1_8
                       : cell->vectors == 4 ? add_rows_2_4
                       : cell->vectors == 2 ? add_rows_4_2
@@ -95,7 +95,7 @@ static void run_cell(const tmsi_token_cell *cell) {
                                           : add_rows_1_1;
 
     values += at / 2;
-    index += at / TMSI_NM24_T_WORD;
+    index += at / TMSI_NM24_WORD;
     for (; r + at_once <= cell->rows; r += at_once)
         many(words, values + r * depth / 2, index + r * words, cell->x,
              cell->sums + r * TMSI_PANEL_TOKENS);

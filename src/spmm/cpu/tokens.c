@@ -4,6 +4,7 @@
 
 #include "base/memory.h"
 #include "format/layout/csr_t.h"
+#include "format/layout/nm24_n.h"
 #include "format/layout/nm24_t.h"
 #include "spmm/cpu/f32.h"
 #include "spmm/tuning.h"
@@ -21,6 +22,17 @@ void tmsi_spmm_part_nm24_t(const tms_spmm_problem *problem, const tmsi_hardware 
 bool tmsi_spmm_accepts_nm24_t(const tms_spmm_problem *problem, const tms_part *part) {
     (void)problem;
     return part->parameters[0] == TMSI_NM24_T_BLOCK;
+}
+
+void tmsi_spmm_part_nm24_n(const tms_spmm_problem *problem, const tmsi_hardware *hardware,
+                           tms_part *out) {
+    (void)problem, (void)hardware;
+    out->parameters[0] = TMSI_NM24_N_ROWS;
+}
+
+bool tmsi_spmm_accepts_nm24_n(const tms_spmm_problem *problem, const tms_part *part) {
+    (void)problem;
+    return part->parameters[0] == TMSI_NM24_N_ROWS;
 }
 
 void tmsi_spmm_part_csr_t(const tms_spmm_problem *problem, const tmsi_hardware *hardware,
@@ -61,11 +73,22 @@ double tmsi_spmm_cost_nm24_avx2(const tms_spmm_problem *problem, int64_t t,
                                 const tmsi_hardware *hardware) {
     static const double value_cycles[4] = TMSI_TUNING_NM24_VALUE_CYCLES;
     static const double row_cycles[4] = TMSI_TUNING_ROW_CYCLES;
-    double columns = (double)tmsi_nm24_t_padded(problem->k);
+    double columns = (double)tmsi_nm24_padded(problem->k);
 
     (void)hardware;
     return tokens_us(problem, t, (double)problem->n * columns / TMSI_NM24_T_BLOCK,
                      TMSI_NM24_T_BLOCK / 2.0, value_cycles, row_cycles);
+}
+
+/* Vectors along rows, of 8 rows and every second k. */
+double tmsi_spmm_cost_nm24_few_avx2(const tms_spmm_problem *problem, int64_t t,
+                                    const tmsi_hardware *hardware) {
+    static const double few[4] = TMSI_TUNING_NM24_FEW_TOKENS_CYCLES;
+    double panels = (double)tmsi_div_up(problem->n, TMSI_NM24_N_ROWS);
+    double cycles = (double)(t / 4) * few[3] + (t % 4 > 0 ? few[t % 4 - 1] : 0.0);
+
+    (void)hardware;
+    return panels * ((double)problem->k / 2.0 * cycles + (double)t * 8.0) / TMSI_TUNING_MHZ;
 }
 
 /* A row's values in a block are padded to fours, by 1.5 on average where there are many. */
