@@ -128,6 +128,7 @@ tms_status tmsi_layout_plain_build(tms_context *context, const tmsi_source *sour
     part_content content = {0};
     tmsi_plain_header *header = dst;
     tms_matrix placed;
+    int64_t negative_zeros; /* become +0.0, which no sum can tell */
     size_t bytes = 0;
     tms_status status = TMS_OK;
 
@@ -144,7 +145,7 @@ tms_status tmsi_layout_plain_build(tms_context *context, const tmsi_source *sour
     } else if (part->format == TMS_FORMAT_DENSE) {
         write_dense(source, placed.dtype, content.row, placed.components[0].data);
     } else {
-        TMS_TRY(tmsi_matrix_encode(context, &content.dense, &placed, NULL));
+        TMS_TRY(tmsi_matrix_encode(context, &content.dense, &placed, &negative_zeros));
     }
 done:
     free_content(context, &content);
