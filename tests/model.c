@@ -235,6 +235,49 @@ static void embeddings_do_not_depend_on_batch_or_threads(void **state) {
     test_folder_remove(folder);
 }
 
+/* Attention and norms are one body, compiled twice: any head size, any length, the same bits. */
+static void encoder_ops_have_the_same_bits_on_every_isa(void **state) {
+    enum { TEXTS = 5, TOKENS = 70 };
+    static const int64_t offsets[TEXTS + 1] = {0, 1, 17, 18, 51, TOKENS};
+    static const int64_t sizes[] = {1, 7, 16, 20, 32, 40};
+    tms_context *context = test_context(1, 0);
+    test_random random;
+    (void)state;
+
+    if (strstr(tms_context_isa_text(context), "avx2") == NULL) {
+        print_message("skipped: this CPU has no AVX2\n");
+        tms_context_destroy(context);
+        skip();
+    }
+    test_random_seed(&random, test_seed());
+    for (size_t s = 0; s < sizeof sizes / sizeof sizes[0]; s++) {
+        enum { HEADS = 3 };
+        int64_t size = sizes[s], hidden = HEADS * size;
+        tmsi_text_rows rows = {offsets, TEXTS};
+        size_t floats = tmsi_attention_work_floats(TEXTS, TOKENS, HEADS, size);
+        float *qkv = calloc((size_t)(TOKENS * 3 * hidden), sizeof *qkv);
+        float *work = calloc(floats, sizeof *work);
+        float *out[2] = {calloc((size_t)(TOKENS * hidden), sizeof(float)),
+                         calloc((size_t)(TOKENS * hidden), sizeof(float))};
+        for (int64_t i = 0; i < TOKENS * 3 * hidden; i++)
+            qkv[i] = (float)(3.0 * test_random_normal(&random));
+        for (int isa = 0; isa < 2; isa++) {
+            tmsi_attention attention = {&rows, qkv, out[isa], HEADS, size, work};
+            tmsi_norm norm = {out[isa], TOKENS, hidden, qkv, qkv + hidden, 1e-12f};
+            for (int64_t i = 0; i < TEXTS * HEADS; i++)
+                (isa == 0 ? tmsi_attention_task : tmsi_attention_task_avx2)(&attention, i);
+            for (int64_t i = 0; i * TMSI_NORM_BAND < TOKENS; i++)
+                (isa == 0 ? tmsi_norm_task : tmsi_norm_task_avx2)(&norm, i);
+        }
+        assert_memory_equal(out[0], out[1], (size_t)(TOKENS * hidden) * sizeof(float));
+        free(qkv);
+        free(work);
+        free(out[0]);
+        free(out[1]);
+    }
+    tms_context_destroy(context);
+}
+
 /* ---- Refusals ---- */
 
 static const test_encoder_shape small_shape = {
@@ -584,6 +627,7 @@ int main(void) {
         cmocka_unit_test(zeros_suggest_the_format),
         cmocka_unit_test(pruned_models_embed_alike_in_every_format),
         cmocka_unit_test(embeddings_do_not_depend_on_batch_or_threads),
+        cmocka_unit_test(encoder_ops_have_the_same_bits_on_every_isa),
         cmocka_unit_test(open_refuses_broken_configs),
         cmocka_unit_test(open_refuses_broken_tokenizers),
         cmocka_unit_test(open_names_the_value_that_is_not_finite),

@@ -28,10 +28,13 @@ typedef struct tmsi_norm {
     float epsilon;
 } tmsi_norm;
 
+/* Rows of scores that are worked on at a time. */
+enum { TMSI_ATTENTION_QUERIES = 4 };
+
 static inline size_t tmsi_attention_work_floats(int64_t texts, int64_t tokens, int64_t heads,
                                                 int64_t head_size) {
-    /* A key, and a score a head, for every token; texts are padded to 16 of them. */
-    return (size_t)((tokens + 16 * texts) * heads * (head_size + 1));
+    /* The keys and some scores a token; texts are padded to multiples of 16 of them. */
+    return (size_t)((tokens + 16 * texts) * heads * (head_size + TMSI_ATTENTION_QUERIES));
 }
 
 /* softmax(q k^T / sqrt(head_size)) v for every text and head. */

@@ -7,7 +7,12 @@
 
 #include "model/encoder_ops.h"
 
-enum { LANES = 16 };
+enum { LANES = 16, WIDTH = LANES / 2, QUERIES = TMSI_ATTENTION_QUERIES };
+
+/* Half of the lanes: one AVX register, two of SSE. The loose one may lie anywhere. */
+typedef float vector __attribute__((vector_size(WIDTH * sizeof(float))));
+typedef int32_t int_vector __attribute__((vector_size(WIDTH * sizeof(int32_t))));
+typedef vector loose_vector __attribute__((aligned(sizeof(float)), may_alias));
 
 static inline float add_lanes(const float lanes[LANES]) {
     float sums[LANES];
@@ -19,37 +24,48 @@ static inline float add_lanes(const float lanes[LANES]) {
     return sums[0];
 }
 
-/* e^x for x <= 0, relative error below 2^-22: 2^n e^r with |r| <= ln(2)/2, e^r by its Taylor
- * polynomial. Below -87, where the result would be subnormal, e^-87. */
-static inline float exp_negative(float x) {
+/* values[i] = e^(values[i] - shift), arguments <= 0, relative error below 2^-22: 2^n e^r with
+ * |r| <= ln(2)/2, e^r by its Taylor polynomial. Below -87, where the result would be subnormal,
+ * e^-87. */
+static inline void exp_shifted(float *values, float shift) {
     const float round_bias = 12582912.0f; /* 1.5 * 2^23: its last bit counts ones */
-    float clamped = x < -87.0f ? -87.0f : x;
-    float n = (clamped * 1.44269504f + round_bias) - round_bias;
-    float r = (clamped - n * 0.693359375f) - n * -2.12194440e-4f; /* ln 2 in two parts */
-    float p = 1.0f / 720.0f;
-    int32_t exponent = ((int32_t)n + 127) * (1 << 23);
-    float scale;
+    const vector lowest = (vector){0.0f} - 87.0f;
+    vector x = *(loose_vector *)values - shift, n, r, p;
+    int_vector is_low = x < lowest, exponent;
 
-    p = p * r + 1.0f / 120.0f;
+    x = (vector)(((int_vector)x & ~is_low) | ((int_vector)lowest & is_low));
+    n = (x * 1.44269504f + round_bias) - round_bias;
+    r = (x - n * 0.693359375f) - n * -2.12194440e-4f; /* ln 2 in two parts */
+    p = r * (1.0f / 720.0f) + 1.0f / 120.0f;
     p = p * r + 1.0f / 24.0f;
     p = p * r + 1.0f / 6.0f;
     p = p * r + 0.5f;
     p = p * r + 1.0f;
     p = p * r + 1.0f;
-    memcpy(&scale, &exponent, sizeof scale);
-    return p * scale;
+    exponent = (__builtin_convertvector(n, int_vector) + 127) << 23;
+    *(loose_vector *)values = p * (vector)exponent;
 }
 
-/* scores[j] = q . k_j for the keys of one text, transposed: keys[f * padded + j]. */
-static inline void score_keys(const float *q, const float *keys, int64_t head_size, int64_t padded,
-                              float scale, float *scores) {
+/* scores[r * padded + j] = q_r . k_j * scale, the keys of one text transposed:
+ * keys[f * padded + j]. Four queries at a time share each load and hide the adds' latency. */
+static inline void score_keys(const float *const q[QUERIES], const float *keys, int64_t size,
+                              int64_t padded, float scale, float *scores) {
     for (int64_t j = 0; j < padded; j += LANES) {
-        float sums[LANES] = {0.0f};
-        for (int64_t f = 0; f < head_size; f++)
-            for (int i = 0; i < LANES; i++)
-                sums[i] += q[f] * keys[f * padded + j + i];
-        for (int i = 0; i < LANES; i++)
-            scores[j + i] = sums[i] * scale;
+        vector low[QUERIES], high[QUERIES];
+        for (int r = 0; r < QUERIES; r++)
+            low[r] = high[r] = (vector){0.0f};
+        for (int64_t f = 0; f < size; f++) {
+            vector k_low = *(const loose_vector *)(keys + f * padded + j);
+            vector k_high = *(const loose_vector *)(keys + f * padded + j + WIDTH);
+            for (int r = 0; r < QUERIES; r++) {
+                low[r] += q[r][f] * k_low;
+                high[r] += q[r][f] * k_high;
+            }
+        }
+        for (int r = 0; r < QUERIES; r++) {
+            *(loose_vector *)(scores + r * padded + j) = low[r] * scale;
+            *(loose_vector *)(scores + r * padded + j + WIDTH) = high[r] * scale;
+        }
     }
 }
 
@@ -59,8 +75,10 @@ static inline void softmax(float *scores, int64_t count, int64_t padded) {
 
     for (int64_t j = 1; j < count; j++)
         largest = scores[j] > largest ? scores[j] : largest;
-    for (int64_t j = 0; j < padded; j++)
-        scores[j] = exp_negative(scores[j] - largest);
+    for (int64_t j = count; j < padded; j++)
+        scores[j] = largest;
+    for (int64_t j = 0; j < padded; j += WIDTH)
+        exp_shifted(scores + j, largest);
     for (int64_t j = count; j < padded; j++)
         scores[j] = 0.0f;
     for (int64_t j = 0; j < padded; j += LANES)
@@ -71,14 +89,36 @@ static inline void softmax(float *scores, int64_t count, int64_t padded) {
         scores[j] *= inverse;
 }
 
-/* out[f] = sum over j of weights[j] * v_j[f]. */
-static inline void mix_values(const float *weights, const float *values, int64_t count,
-                              int64_t stride, int64_t head_size, float *out) {
-    for (int64_t f = 0; f < head_size; f++)
-        out[f] = 0.0f;
-    for (int64_t j = 0; j < count; j++)
-        for (int64_t f = 0; f < head_size; f++)
-            out[f] += weights[j] * values[j * stride + f];
+/* out_r[f] = sum over j of weights[r * padded + j] * v_j[f]. */
+static inline void mix_values(const float *weights, int64_t padded, const float *values,
+                              int64_t count, int64_t stride, int64_t size,
+                              float *const out[QUERIES]) {
+    int64_t f = 0;
+
+    for (; f + LANES <= size; f += LANES) {
+        vector low[QUERIES], high[QUERIES];
+        for (int r = 0; r < QUERIES; r++)
+            low[r] = high[r] = (vector){0.0f};
+        for (int64_t j = 0; j < count; j++) {
+            vector v_low = *(const loose_vector *)(values + j * stride + f);
+            vector v_high = *(const loose_vector *)(values + j * stride + f + WIDTH);
+            for (int r = 0; r < QUERIES; r++) {
+                low[r] += weights[r * padded + j] * v_low;
+                high[r] += weights[r * padded + j] * v_high;
+            }
+        }
+        for (int r = 0; r < QUERIES; r++) {
+            *(loose_vector *)(out[r] + f) = low[r];
+            *(loose_vector *)(out[r] + f + WIDTH) = high[r];
+        }
+    }
+    for (; f < size; f++)
+        for (int r = 0; r < QUERIES; r++) {
+            float sum = 0.0f;
+            for (int64_t j = 0; j < count; j++)
+                sum += weights[r * padded + j] * values[j * stride + f];
+            out[r][f] = sum;
+        }
 }
 
 void BODY(tmsi_attention_task)(void *arg, int64_t task) {
@@ -93,7 +133,7 @@ void BODY(tmsi_attention_task)(void *arg, int64_t task) {
     float *out = self->out + first * hidden + head * size;
     /* Text i has room for its tokens and LANES more. */
     float *keys =
-        self->work + (first + LANES * text) * self->heads * (size + 1) + head * padded * (size + 1);
+        self->work + ((first + LANES * text) * self->heads + head * padded) * (size + QUERIES);
     float *scores = keys + padded * size;
     float scale = 1.0f / sqrtf((float)size);
 
@@ -103,10 +143,18 @@ void BODY(tmsi_attention_task)(void *arg, int64_t task) {
         for (int64_t j = count; j < padded; j++)
             keys[f * padded + j] = 0.0f;
     }
-    for (int64_t i = 0; i < count; i++) {
-        score_keys(q + i * stride, keys, size, padded, scale, scores);
-        softmax(scores, count, padded);
-        mix_values(scores, v, count, stride, size, out + i * hidden);
+    for (int64_t i = 0; i < count; i += QUERIES) {
+        const float *rows[QUERIES];
+        float *outs[QUERIES];
+        for (int r = 0; r < QUERIES; r++) { /* past the last row it is computed again */
+            int64_t row = i + r < count ? i + r : count - 1;
+            rows[r] = q + row * stride;
+            outs[r] = out + row * hidden;
+        }
+        score_keys(rows, keys, size, padded, scale, scores);
+        for (int r = 0; r < QUERIES; r++)
+            softmax(scores + r * padded, count, padded);
+        mix_values(scores, padded, v, count, stride, size, outs);
     }
 }
 
