@@ -469,6 +469,8 @@ typedef struct tms_layout {
 
 /* Chooses the parts that serve the problem for t_min .. t_max tokens on this context's CPU;
  * keep_dense adds the dense part, so that no plan is slower than dense (at the price of its bytes).
+ * Without it a sparse weight gets a dense part only where its format has no fast kernel but dense
+ * has one.
  * Returns TMS_OK, TMS_ERR_INVALID or TMS_ERR_UNSUPPORTED. Since 0.1. */
 TMS_API tms_status tms_spmm_layout_choose(tms_context *context, const tms_spmm_problem *problem,
                                           int64_t t_min, int64_t t_max, int32_t keep_dense,
@@ -530,8 +532,8 @@ TMS_API size_t tms_spmm_plan_work_bytes(const tms_spmm_plan *plan);
  * text_bytes bytes with the closing 0; returns the length it would have. */
 TMS_API size_t tms_spmm_plan_describe(const tms_spmm_plan *plan, char *text, size_t text_bytes);
 
-/* The kernel that serves t tokens: its name ("spmm_nm24_f32_1x64_avx2"), static. NULL: t > t_max.
- */
+/* The kernel that serves t tokens: its name ("spmm_nm24_f32_1x64_avx2"), static. NULL where none
+ * runs: t < 1 or t > t_max. */
 TMS_API const char *tms_spmm_plan_kernel(const tms_spmm_plan *plan, int64_t t);
 
 typedef void *tms_stream; /* NULL on a CPU */

@@ -37,15 +37,19 @@ void tms_spmm_plan_destroy(tms_spmm_plan *plan) {
 }
 
 size_t tms_spmm_plan_work_bytes(const tms_spmm_plan *plan) {
-    return plan->work_bytes;
+    return plan != NULL ? plan->work_bytes : 0;
 }
 
 size_t tms_spmm_plan_describe(const tms_spmm_plan *plan, char *text, size_t text_bytes) {
-    return tmsi_spmm_plan_describe(plan, text, text_bytes);
+    if (text == NULL)
+        text_bytes = 0;
+    if (text_bytes > 0)
+        text[0] = '\0';
+    return plan != NULL ? tmsi_spmm_plan_describe(plan, text, text_bytes) : 0;
 }
 
 const char *tms_spmm_plan_kernel(const tms_spmm_plan *plan, int64_t t) {
-    if (t < 1 || t > plan->problem.t_max)
+    if (plan == NULL || t < 1 || t > plan->problem.t_max)
         return NULL;
     return tmsi_spmm_plan_choice(plan, t)->kernel->name;
 }

@@ -3,10 +3,10 @@
 #ifndef TAMIS_SPMM_TUNING_H
 #define TAMIS_SPMM_TUNING_H
 
-/* References: nanoseconds for one stored weight and token. A rough figure, since a reference is
- * taken only when nothing else fits: AMD EPYC 9004 (Zen 4), 2026-11-25, from one timed loop over
- * 384 x 384 weights of each format at t = 64. */
-#define TMSI_TUNING_REF_NS 1.0
+/* References: nanoseconds for one stored weight and token, by format in tms_format's order. AMD EPYC
+ * 9004 (Zen 4), shared, 2026-11-25: TMS_ISA=none TMS_THREADS=1 tamis bench --shape 64,384,384. */
+#define TMSI_TUNING_REF_NS                                                                         \
+    { 3.7, 6.5, 2.0, 3.4 }
 
 /* AVX2 kernels, in cycles, fitted to `bench_spmm` with one thread at T = 1 .. 64 and (K, N) = (384,
  * 384), (384, 1152), (384, 1536), (1536, 384): AMD EPYC 9004 (Zen 4) at 3.7 GHz, 2026-11-25. They

@@ -1,7 +1,7 @@
 /* References: y = x w^T by the definition, for every format in the plain layout, every type and the
  * whole epilogue. A sum runs over ascending k in fp32, one product after the other. They are what
- * fast kernels are tested beside, and what serves where no fast kernel fits. Cost: about a
- * nanosecond for each stored weight and token. */
+ * fast kernels are tested beside, and what serves where no fast kernel fits. Cost: a few
+ * nanoseconds for each stored weight and token. */
 #include "format/layout/plain.h"
 #include "format/nm.h"
 
@@ -77,15 +77,16 @@ static void sum_nm(const tmsi_spmm_run *run, int64_t t, int64_t row, int64_t cou
     int32_t keep = run->part->keep, group = run->part->group;
     int32_t bits = tmsi_nm_position_bits(group);
     int64_t row_bytes = tmsi_nm_row_bytes(run->problem->k, keep, group);
-    int64_t kept = run->problem->k / group * keep, x = t * run->args->ldx;
+    int64_t groups = run->problem->k / group, x = t * run->args->ldx;
 
     for (int64_t i = 0; i < count; i++) {
         const uint8_t *positions = index + (row + i) * row_bytes;
+        int64_t first = (row + i) * groups * keep, j = 0;
         float sum = 0.0f;
-        for (int64_t j = 0; j < kept; j++) {
-            int64_t k = j / keep * group + tmsi_nm_position(positions, j, bits);
-            sum += product(run, x + k, values, (row + i) * kept + j);
-        }
+        for (int64_t g = 0; g < groups; g++)
+            for (int32_t kept = 0; kept < keep; kept++, j++)
+                sum += product(run, x + g * group + tmsi_nm_position(positions, j, bits), values,
+                               first + j);
         sums[i] = sum;
     }
 }
@@ -136,18 +137,19 @@ void tmsi_spmm_bsr_any_1x1_ref(const tmsi_spmm_run *run) {
     run_all(run, sum_bsr);
 }
 
-static double cost_of(double stored, int64_t t) {
-    return stored * (double)t * TMSI_TUNING_REF_NS * 1e-3;
+static double cost_of(double stored, int64_t t, tms_format format) {
+    static const double ns[TMS_FORMAT_COUNT] = TMSI_TUNING_REF_NS;
+    return stored * (double)t * ns[format] * 1e-3;
 }
 
 double tmsi_spmm_cost_ref(const tms_spmm_problem *problem, int64_t t,
                           const tmsi_hardware *hardware) {
     (void)hardware;
-    return cost_of(tmsi_spmm_nnz(problem), t);
+    return cost_of(tmsi_spmm_nnz(problem), t, problem->format);
 }
 
 double tmsi_spmm_cost_dense_ref(const tms_spmm_problem *problem, int64_t t,
                                 const tmsi_hardware *hardware) {
     (void)hardware;
-    return cost_of((double)problem->n * (double)problem->k, t);
+    return cost_of((double)problem->n * (double)problem->k, t, TMS_FORMAT_DENSE);
 }
