@@ -35,19 +35,8 @@ static void write_sample(const char *path) {
     sample_write(path, TMS_F32, "{\"format\":\"pt\",\"note\":\"a \\\"b\\\" \\u0007\"}");
 }
 
-static tms_tensor find_tensor(const tms_checkpoint *checkpoint, const char *name) {
-    tms_tensor tensor;
-    for (int64_t i = 0; i < tms_checkpoint_tensor_count(checkpoint); i++) {
-        assert_ok(tms_checkpoint_tensor(checkpoint, i, &tensor));
-        if (strcmp(tensor.name, name) == 0)
-            return tensor;
-    }
-    fail_msg("no tensor %s", name);
-    return tensor;
-}
-
 static void assert_same_tensor(const tms_checkpoint *a, const tms_checkpoint *b, const char *name) {
-    tms_tensor x = find_tensor(a, name), y = find_tensor(b, name);
+    tms_tensor x = sample_tensor(a, name), y = sample_tensor(b, name);
     assert_int_equal(x.dtype, y.dtype);
     assert_int_equal(x.rank, y.rank);
     assert_memory_equal(x.shape, y.shape, sizeof x.shape);
@@ -85,8 +74,8 @@ static void prune_changes_the_layers_alone(void **state) {
         assert_same_tensor(before, after, others[i]);
     assert_string_equal(tms_checkpoint_metadata(after, "format"), "pt");
     assert_string_equal(tms_checkpoint_metadata(after, "note"), "a \"b\" \a");
-    old = find_tensor(before, "a.weight").data;
-    new = find_tensor(after, "a.weight").data;
+    old = sample_tensor(before, "a.weight").data;
+    new = sample_tensor(after, "a.weight").data;
     for (int i = 0; i < N * K; i++) {
         float x, y;
         memcpy(&x, old + i, 4);
@@ -310,7 +299,7 @@ static void pack_counts_negative_zeros(void **state) {
     sample_unpack(context, at("neg.k"), at("neg.u"));
     values[3] = values[20] = 0.0f;
     assert_ok(tms_checkpoint_open(context, at("neg.u"), &checkpoint));
-    unpacked = (float *)find_tensor(checkpoint, "w").data;
+    unpacked = (float *)sample_tensor(checkpoint, "w").data;
     assert_memory_equal(unpacked, values, sizeof values);
     tms_checkpoint_close(checkpoint);
 }
@@ -330,7 +319,7 @@ static void packed_files_can_be_inspected_checked_pruned_and_packed(void **state
     assert_ok(tms_checkpoint_open(context, at("k"), &checkpoint));
     assert_int_equal(tms_checkpoint_is_packed(checkpoint), 1);
     assert_int_equal(tms_checkpoint_tensor_count(checkpoint), 7);
-    tensor = find_tensor(checkpoint, "a.weight");
+    tensor = sample_tensor(checkpoint, "a.weight");
     assert_int_equal(tensor.format, TMS_FORMAT_NM);
     assert_null(tensor.data);
     assert_int_equal(tensor.bytes, N * K * 4);

@@ -180,9 +180,6 @@ static tms_status read_calibration(prune_job *self) {
     const char *path = self->base.desc->calibration;
     tms_status status;
 
-    if (self->source == NULL)
-        return tmsi_fail(TMS_ERR_UNSUPPORTED, "method %s needs a network of a known architecture",
-                         tmsi_methods[self->settings.method].name);
     if (path == NULL)
         return tmsi_fail(TMS_ERR_INVALID,
                          "method %s needs calibration texts: set calibration (--calib)",

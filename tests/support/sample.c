@@ -1,6 +1,7 @@
 #include "support/sample.h"
 
 #include <math.h>
+#include <string.h>
 
 #include "base/dtype.h"
 
@@ -81,4 +82,15 @@ void sample_pack(tms_context *context, const char *in, const char *out) {
 void sample_unpack(tms_context *context, const char *in, const char *out) {
     tms_job_desc desc = sample_job(in, out);
     run(tms_unpack_run, context, &desc);
+}
+
+tms_tensor sample_tensor(const tms_checkpoint *checkpoint, const char *name) {
+    tms_tensor tensor;
+    for (int64_t i = 0; i < tms_checkpoint_tensor_count(checkpoint); i++) {
+        assert_ok(tms_checkpoint_tensor(checkpoint, i, &tensor));
+        if (strcmp(tensor.name, name) == 0)
+            return tensor;
+    }
+    fail_msg("no tensor %s", name);
+    return tensor;
 }

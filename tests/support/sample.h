@@ -24,4 +24,7 @@ void sample_prune(tms_context *context, const char *in, const char *out, const c
 void sample_pack(tms_context *context, const char *in, const char *out);
 void sample_unpack(tms_context *context, const char *in, const char *out);
 
+/* The tensor of that name, which must be there. */
+tms_tensor sample_tensor(const tms_checkpoint *checkpoint, const char *name);
+
 #endif
