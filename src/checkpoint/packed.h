@@ -1,5 +1,5 @@
 /* The packed file: tensors as components of a sparse format, each `<tensor>.<component>`, described
- * by JSON under the metadata key `tamis.<tensor>`. docs/files.md specifies it. */
+ * by JSON under the metadata key `tamis.<tensor>`. docs/formats.md specifies it. */
 #ifndef TAMIS_CHECKPOINT_PACKED_H
 #define TAMIS_CHECKPOINT_PACKED_H
 
