@@ -53,8 +53,8 @@ static void damage_index(tms_matrix *m) { /* 0x48 becomes 0x40: position 0 twice
 static void damage_index_padding(tms_matrix *m) {
     ((uint8_t *)m->components[1].data)[1] |= 0x80;
 }
-static void damage_index_range(tms_matrix *m) { /* all ones: 7 in a group of 5 */
-    ((uint8_t *)m->components[1].data)[0] = 0xff;
+static void damage_index_range(tms_matrix *m) { /* positions 1 and 6 in a group of 6 */
+    ((uint8_t *)m->components[1].data)[0] = 1 | 6 << 3;
 }
 static void damage_column_high(tms_matrix *m) {
     ((int32_t *)m->components[1].data)[2] = 6;
@@ -78,9 +78,15 @@ static void damage_last_offset(tms_matrix *m) {
     int64_t *offsets = m->components[2].data, rows = m->components[2].shape[0] - 1;
     offsets[rows]--;
 }
-static void damage_padding(tms_matrix *m) { /* last value of the last block: past both edges */
-    const tms_component *values = &m->components[0];
-    memset((char *)values->data + values->bytes - 1, 0x80, 1);
+/* Blocks 0 and 2 begin the block rows; 1 and 3 reach two columns past k, 2 and 3 a row past n. */
+static void damage_padding_of_both(tms_matrix *m) {
+    ((float *)m->components[0].data)[3 * 8 + 7] = -0.0f;
+}
+static void damage_padding_of_rows(tms_matrix *m) {
+    ((float *)m->components[0].data)[2 * 8 + 4] = 1;
+}
+static void damage_padding_of_columns(tms_matrix *m) {
+    ((float *)m->components[0].data)[1 * 8 + 2] = 1;
 }
 static void damage_shape(tms_matrix *m) {
     m->components[0].shape[0]++;
@@ -128,7 +134,7 @@ static void validate_refuses_hostile_components(void **state) {
         {TMS_FORMAT_NM, 2, 3, damage_index, TMS_ERR_FORMAT,
          "index of row 0, value 1 is position 0"},
         {TMS_FORMAT_NM, 2, 6, damage_index_padding, TMS_ERR_FORMAT, "index of row 1 ends in"},
-        {TMS_FORMAT_NM, 2, 6, damage_index_range, TMS_ERR_FORMAT, "less than 6"},
+        {TMS_FORMAT_NM, 2, 6, damage_index_range, TMS_ERR_FORMAT, "position 6, but"},
         {TMS_FORMAT_CSR, 0, 0, damage_column_high, TMS_ERR_FORMAT, "is 6, but must be 0 to 5"},
         {TMS_FORMAT_CSR, 0, 0, damage_column_negative, TMS_ERR_FORMAT,
          "columns[0], in row 0, is -1"},
@@ -140,7 +146,12 @@ static void validate_refuses_hostile_components(void **state) {
         {TMS_FORMAT_BSR, 2, 4, damage_column_negative, TMS_ERR_FORMAT, "must be 0 to 1"},
         {TMS_FORMAT_BSR, 2, 4, damage_column_order, TMS_ERR_FORMAT, "block row must ascend"},
         {TMS_FORMAT_BSR, 2, 4, damage_last_offset, TMS_ERR_FORMAT, "offsets[2], the last, is"},
-        {TMS_FORMAT_BSR, 2, 4, damage_padding, TMS_ERR_FORMAT, "block 3 has a value at its row 1"},
+        {TMS_FORMAT_BSR, 2, 4, damage_padding_of_both, TMS_ERR_FORMAT,
+         "block 3 has a value at its row 1, column 3"},
+        {TMS_FORMAT_BSR, 2, 4, damage_padding_of_rows, TMS_ERR_FORMAT,
+         "block 2 has a value at its row 1, column 0"},
+        {TMS_FORMAT_BSR, 2, 4, damage_padding_of_columns, TMS_ERR_FORMAT,
+         "block 1 has a value at its row 0, column 2"},
         {TMS_FORMAT_CSR, 0, 0, damage_shape, TMS_ERR_INVALID, "shape [6, 0, 0], but must"},
         {TMS_FORMAT_CSR, 0, 0, damage_rank, TMS_ERR_INVALID, "has rank 0"},
         {TMS_FORMAT_NM, 2, 3, damage_bytes, TMS_ERR_INVALID, "has 47 bytes, but must have 48"},
