@@ -17,6 +17,9 @@ typedef enum cli_exit {
     CLI_INTERRUPTED = 130
 } cli_exit;
 
+/* Where Debian's wordnet-base puts WordNet. */
+#define CLI_WORDNET_DIR "/usr/share/wordnet"
+
 /* One run of a subcommand: the context's numbers, and how to print. */
 typedef struct cli_session {
     int32_t threads;   /* 0: all cores */

@@ -625,10 +625,12 @@ TMS_API void tms_lines_close(tms_lines *lines);
 TMS_API int64_t tms_lines_get(const tms_lines *lines, const char *const **out_texts,
                               const size_t **out_lengths);
 
-/* Writes to a temporary file and renames it; a path where something is, is refused without force.
- */
+/* Both write to a temporary file and rename it; a path where something is, is refused without
+ * force. tms_tensors_write makes a safetensors file of dense tensors, whose names must differ. */
 TMS_API tms_status tms_file_write(tms_context *context, const char *path, int32_t force,
                                   const void *data, size_t bytes);
+TMS_API tms_status tms_tensors_write(tms_context *context, const char *path, int32_t force,
+                                     const tms_tensor *tensors, int64_t count);
 
 /* ---- Jobs: inspect, prune, check, pack, unpack
  * --------------------------------------------------- */
@@ -789,7 +791,9 @@ TMS_API void tms_eval_destroy(tms_eval *eval);
  * and calibration.txt into the folder. */
 TMS_API tms_status tms_eval_dump(const tms_eval *eval, const char *dir);
 
-/* The 512 calibration texts; arrays live as long as eval. */
+/* The queries' definitions, and the 512 calibration texts; arrays live as long as eval. */
+TMS_API int64_t tms_eval_queries(const tms_eval *eval, const char *const **out_texts,
+                                 const size_t **out_lengths);
 TMS_API int64_t tms_eval_calibration(const tms_eval *eval, const char *const **out_texts,
                                      const size_t **out_lengths);
 

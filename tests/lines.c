@@ -97,6 +97,46 @@ static void file_write_replaces_only_by_force(void **state) {
     tms_context_destroy(context);
 }
 
+static void tensors_write_is_read_back(void **state) {
+    static const float values[6] = {1, 2, 3, 4, 5, 6};
+    tms_context *context = test_context(1, 0);
+    tms_tensor tensor = {.name = "embeddings",
+                         .dtype = TMS_F32,
+                         .rank = 2,
+                         .shape = {2, 3},
+                         .data = values,
+                         .bytes = sizeof values},
+               read;
+    tms_checkpoint *checkpoint;
+
+    (void)state;
+    assert_ok(tms_tensors_write(context, path_of("e.safetensors"), 0, &tensor, 1));
+    assert_ok(tms_checkpoint_open(context, path_of("e.safetensors"), &checkpoint));
+    assert_int_equal(tms_checkpoint_tensor_count(checkpoint), 1);
+    assert_ok(tms_checkpoint_tensor(checkpoint, 0, &read));
+    assert_string_equal(read.name, "embeddings");
+    assert_int_equal(read.shape[1], 3);
+    assert_memory_equal(read.data, values, sizeof values);
+    tms_checkpoint_close(checkpoint);
+    tms_context_destroy(context);
+}
+
+static void tensors_write_refuses_bytes_that_are_not_the_shapes(void **state) {
+    static const float values[6] = {0};
+    tms_context *context = test_context(1, 0);
+    tms_tensor tensor = {.name = "embeddings",
+                         .dtype = TMS_F32,
+                         .rank = 2,
+                         .shape = {2, 3},
+                         .data = values,
+                         .bytes = 20};
+
+    (void)state;
+    assert_fails(tms_tensors_write(context, path_of("bad.safetensors"), 0, &tensor, 1),
+                 TMS_ERR_INVALID, "20");
+    tms_context_destroy(context);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(lines_are_cut_at_line_feeds),
@@ -104,6 +144,8 @@ int main(void) {
         cmocka_unit_test(lines_open_names_a_missing_file),
         cmocka_unit_test(lines_open_survives_a_lack_of_memory),
         cmocka_unit_test(file_write_replaces_only_by_force),
+        cmocka_unit_test(tensors_write_is_read_back),
+        cmocka_unit_test(tensors_write_refuses_bytes_that_are_not_the_shapes),
     };
     int failed;
 

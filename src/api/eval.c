@@ -28,13 +28,21 @@ tms_status tms_eval_dump(const tms_eval *eval, const char *dir) {
     return tmsi_dictionary_dump(&eval->dictionary, dir);
 }
 
-int64_t tms_eval_calibration(const tms_eval *eval, const char *const **out_texts,
-                             const size_t **out_lengths) {
-    const tmsi_text_list *list = &eval->dictionary.calibration;
-
+static int64_t hand_out(const tmsi_text_list *list, const char *const **out_texts,
+                        const size_t **out_lengths) {
     *out_texts = list->texts;
     *out_lengths = list->lengths;
     return list->count;
+}
+
+int64_t tms_eval_queries(const tms_eval *eval, const char *const **out_texts,
+                         const size_t **out_lengths) {
+    return hand_out(&eval->dictionary.queries, out_texts, out_lengths);
+}
+
+int64_t tms_eval_calibration(const tms_eval *eval, const char *const **out_texts,
+                             const size_t **out_lengths) {
+    return hand_out(&eval->dictionary.calibration, out_texts, out_lengths);
 }
 
 tms_status tms_eval_run(const tms_eval *eval, tms_model *model, tms_progress progress,

@@ -63,6 +63,9 @@ static tms_status check_desc(const tms_bench_desc *desc) {
         if (desc->tokens[i] < 1)
             return tmsi_fail(TMS_ERR_INVALID, "desc->tokens[%d] is %" PRId64 ", but must be >= 1",
                              i, desc->tokens[i]);
+    for (int32_t i = 0; i < desc->model_count; i++)
+        if (desc->models[i] == NULL)
+            return tmsi_fail(TMS_ERR_INVALID, "desc->models[%d] is NULL", i);
     if (desc->model_count > 0 && desc->text_count == 0)
         return tmsi_fail(TMS_ERR_INVALID,
                          "desc->text_count is 0, but models are timed on texts: give some");

@@ -2,6 +2,10 @@
 
 #include <string.h>
 
+#include "base/memory.h"
+#include "checkpoint/checkpoint.h"
+#include "checkpoint/layers.h"
+
 /* Samples of products repeat calls this long: far above the clock's grain and a probe's own time.
  */
 static const double block_us = 3000.0;
@@ -36,8 +40,18 @@ tms_status tmsi_bench_run(tms_context *context, const tms_bench_desc *desc, tms_
     bench.sink_user = sink_user;
     tmsi_openblas_open(context, &bench.openblas);
     tmsi_row_frame_fill(context, bench.openblas.version, &bench.frame);
-    bench.total = tmsi_bench_shapes_samples(&bench);
+    if (desc->checkpoint != NULL) {
+        TMS_TRY(tmsi_checkpoint_open(context, desc->checkpoint, &bench.checkpoint));
+        TMS_TRY(tmsi_layers_choose(bench.checkpoint, desc->layers, desc->layer_count, &bench.layers,
+                                   &bench.layer_count));
+    }
+    bench.total = tmsi_bench_shapes_samples(&bench) + tmsi_bench_layers_samples(&bench) +
+                  tmsi_bench_models_samples(&bench);
     TMS_TRY(tmsi_bench_shapes(&bench));
+    TMS_TRY(tmsi_bench_layers(&bench));
+    TMS_TRY(tmsi_bench_models(&bench));
 done:
+    tmsi_free(context, bench.layers);
+    tmsi_checkpoint_close(bench.checkpoint);
     return status;
 }

@@ -12,6 +12,9 @@ typedef struct tmsi_bench {
     void *sink_user;
     tmsi_openblas openblas;
     tmsi_row_frame frame;
+    tms_checkpoint *checkpoint; /* desc->checkpoint, open; or NULL */
+    int64_t *layers;            /* the numbers of its chosen tensors */
+    int64_t layer_count;
     int64_t done, total; /* samples, for the progress callback */
 } tmsi_bench;
 
@@ -28,5 +31,9 @@ tms_status tmsi_bench_emit(tmsi_bench *bench, const tms_bench_row *row);
 /* The parts: how many samples each takes, and the run. */
 int64_t tmsi_bench_shapes_samples(const tmsi_bench *bench);
 tms_status tmsi_bench_shapes(tmsi_bench *bench);
+int64_t tmsi_bench_layers_samples(const tmsi_bench *bench);
+tms_status tmsi_bench_layers(tmsi_bench *bench);
+int64_t tmsi_bench_models_samples(const tmsi_bench *bench);
+tms_status tmsi_bench_models(tmsi_bench *bench);
 
 #endif

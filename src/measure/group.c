@@ -101,6 +101,7 @@ tms_status tmsi_group_create(tmsi_bench *bench, const char *label, const tms_sha
     size_t slots = (size_t)added_max + TMSI_GROUP_FIXED;
     tmsi_group *group = NULL;
     tms_matrix dense = tms_matrix_dense(TMS_F32, shape->n, shape->k, w);
+    tms_spmm_problem problem = tmsi_product_problem(&dense);
     tms_status status;
 
     TMS_TRY(tmsi_alloc(context, 1, sizeof *group, &group));
@@ -119,7 +120,7 @@ tms_status tmsi_group_create(tmsi_bench *bench, const char *label, const tms_sha
         push(group, "peak", "tamis", run_peak, group, label)->kernel = group->peak->name;
     if (bench->openblas.is_there)
         TMS_TRY(push_rival(group, label));
-    TMS_TRY(tmsi_group_add(group, &dense, NULL));
+    TMS_TRY(tmsi_group_add(group, &dense, &problem, NULL));
     *out = group;
     group = NULL;
 done:
@@ -145,16 +146,19 @@ void tmsi_group_destroy(tmsi_group *group) {
     tmsi_free(context, group);
 }
 
-tms_status tmsi_group_add(tmsi_group *group, const tms_matrix *matrix, const char *pattern) {
+tms_status tmsi_group_add(tmsi_group *group, const tms_matrix *matrix,
+                          const tms_spmm_problem *given, const char *pattern) {
     tmsi_product *product = &group->products[group->product_count++];
+    tms_spmm_problem problem = *given;
     tms_bench_row *row;
     tms_status status;
 
-    TMS_TRY(tmsi_product_create(group->bench->context, matrix, group->shape.t, group->x, group->y,
+    problem.t_max = group->shape.t;
+    TMS_TRY(tmsi_product_create(group->bench->context, matrix, &problem, group->x, group->y,
                                 group->bench->desc->is_cold, product));
     row = push(group, "spmm", "tamis", tmsi_product_run, product, group->rows[0].label);
     row->kernel = tmsi_product_kernel(product);
-    row->format = tms_format_name(matrix->format);
+    row->format = tms_format_name(problem.format);
     row->pattern = pattern;
     row->sparsity = 1.0 - product->plan->problem.density;
     row->bytes = (int64_t)tms_matrix_bytes(matrix);

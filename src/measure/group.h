@@ -15,8 +15,10 @@ tms_status tmsi_group_create(tmsi_bench *bench, const char *label, const tms_sha
                              const float *w, int32_t added_max, tmsi_group **out);
 void tmsi_group_destroy(tmsi_group *group); /* takes NULL */
 
-/* Adds a sparse weight; it may be freed afterwards. The pattern's text must stay. */
-tms_status tmsi_group_add(tmsi_group *group, const tms_matrix *matrix, const char *pattern);
+/* Adds a weight, multiplied as the problem says (for the shape's tokens); it may be freed
+ * afterwards. The pattern's text must stay. */
+tms_status tmsi_group_add(tmsi_group *group, const tms_matrix *matrix,
+                          const tms_spmm_problem *problem, const char *pattern);
 
 /* Times all and hands out their rows. */
 tms_status tmsi_group_run(tmsi_group *group);

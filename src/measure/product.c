@@ -37,13 +37,12 @@ done:
     return status;
 }
 
-static tms_spmm_problem problem_of(const tms_matrix *matrix, int64_t t) {
+tms_spmm_problem tmsi_product_problem(const tms_matrix *matrix) {
     tms_spmm_problem problem = tms_spmm_problem_default();
     double elements = (double)matrix->n * (double)matrix->k;
 
     problem.n = matrix->n;
     problem.k = matrix->k;
-    problem.t_max = t;
     problem.format = matrix->format;
     problem.density = elements > 0.0 ? (double)matrix->nnz / elements : 0.0;
     if (problem.density > 1.0) /* blocks reach over the edge */
@@ -55,9 +54,11 @@ static tms_spmm_problem problem_of(const tms_matrix *matrix, int64_t t) {
     return problem;
 }
 
-tms_status tmsi_product_create(tms_context *context, const tms_matrix *matrix, int64_t t,
-                               const float *x, float *y, bool is_cold, tmsi_product *out) {
-    tms_spmm_problem problem = problem_of(matrix, t);
+tms_status tmsi_product_create(tms_context *context, const tms_matrix *matrix,
+                               const tms_spmm_problem *given, const float *x, float *y,
+                               bool is_cold, tmsi_product *out) {
+    tms_spmm_problem problem = *given;
+    int64_t t = problem.t_max;
     tms_layout layout;
     tms_status status;
 

@@ -22,9 +22,14 @@ typedef struct tmsi_product {
     void *work;
 } tmsi_product;
 
-/* x is [t, k], y [t, n], both f32. *out is zero-filled before; destroy it after failure too. */
-tms_status tmsi_product_create(tms_context *context, const tms_matrix *matrix, int64_t t,
-                               const float *x, float *y, bool is_cold, tmsi_product *out);
+/* The problem that the matrix by itself suggests: its format and the values it stores. */
+tms_spmm_problem tmsi_product_problem(const tms_matrix *matrix);
+
+/* The matrix, multiplied as the problem says (its t_max tokens): x is [t_max, k], y [t_max, n],
+ * both f32. *out is zero-filled before; destroy it after failure too. */
+tms_status tmsi_product_create(tms_context *context, const tms_matrix *matrix,
+                               const tms_spmm_problem *problem, const float *x, float *y,
+                               bool is_cold, tmsi_product *out);
 void tmsi_product_destroy(tmsi_product *product);
 
 /* A tmsi_candidate's run. */

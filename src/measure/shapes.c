@@ -5,6 +5,7 @@
 #include "format/format.h"
 #include "measure/group.h"
 #include "measure/noise.h"
+#include "measure/product.h"
 #include "pattern/pattern.h"
 
 /* The format that stores what a pattern leaves, and nothing else. */
@@ -72,13 +73,15 @@ static tms_status run_shape(tmsi_bench *bench, const tms_shape *shape,
     tmsi_noise_fill(w, (int64_t)elements, 2);
     TMS_TRY(tmsi_group_create(bench, NULL, shape, w, desc->pattern_count, &group));
     for (int32_t i = 0; i < desc->pattern_count; i++) {
+        tms_spmm_problem problem;
         tms_matrix matrix;
 
         memcpy(pruned, w, elements * sizeof *w);
         tmsi_free(context, memory);
         memory = NULL;
         TMS_TRY(make_sparse(context, &desc->patterns[i], pruned, shape, &matrix, &memory));
-        TMS_TRY(tmsi_group_add(group, &matrix, texts[i]));
+        problem = tmsi_product_problem(&matrix);
+        TMS_TRY(tmsi_group_add(group, &matrix, &problem, texts[i]));
     }
     TMS_TRY(tmsi_group_run(group));
 done:

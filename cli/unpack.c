@@ -1,0 +1,64 @@
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "layers.h"
+#include "terminal.h"
+
+static void finish_layer(json_t *object, const tms_layer_row *row) {
+    json_object_set_new(object, "dense_bytes", json_integer(row->dense_bytes));
+}
+
+static void print_text(const tms_job_desc *job, const tms_layer_table *layers) {
+    char bytes[CLI_BYTES_TEXT], count[CLI_COUNT_TEXT];
+    cli_totals totals = cli_layer_totals(layers);
+
+    printf("%s unpacked: %s dense\nwrote ", cli_layer_count(totals.layers, count),
+           cli_bytes(totals.dense_bytes, bytes));
+    cli_put(job->out);
+    printf("\n");
+}
+
+cli_exit cli_unpack(int argc, char **argv) {
+    cli_texts in = {0};
+    cli_session session = {0};
+    tms_job_desc job = tms_job_desc_default();
+    const cli_option options[] = {
+        {"--output", "-o", "OUT", cli_take_text, &job.out,
+         "the file to write; a folder where IN is one"},
+        {"--force", "-f", NULL, cli_take_flag, &job.force, "replace an output that exists"},
+    };
+    const cli_page page = {
+        .name = "unpack",
+        .usage = "IN -o OUT",
+        .about =
+            "Gives back the dense checkpoint that `tamis pack` was given, bit for bit (but for\n"
+            "-0.0, which pack turned to +0.0). Each packed layer's hash is checked.",
+        .example = "tamis unpack packed -o pruned",
+        .options = options,
+        .option_count = sizeof options / sizeof options[0],
+        .operands = &in,
+        .operands_min = 1,
+        .operands_max = 1,
+    };
+    tms_layer_table *layers = NULL;
+    cli_exit code = cli_begin(&page, argc, argv, &session);
+
+    if (code == CLI_GO_ON && job.out == NULL)
+        code = cli_fail(CLI_MISUSE, "where to? -o OUT is missing");
+    if (code == CLI_GO_ON) {
+        tms_status status;
+
+        cli_job_inputs(&job, in.items[0], NULL);
+        status = tms_unpack_run(session.context, &job, &layers);
+        cli_progress_clear();
+        code = status != TMS_OK ? cli_fail_status(status) : CLI_GOOD;
+        if (status == TMS_OK && session.is_json)
+            code = cli_json_print(cli_job_json(&job, layers, finish_layer));
+        else if (status == TMS_OK)
+            print_text(&job, layers);
+    }
+    tms_layer_table_destroy(layers);
+    free(in.items);
+    return cli_end(&session, code);
+}

@@ -1,0 +1,87 @@
+/* The layers of a checkpoint: dense as they are, zeros and all, beside what their zeros suggest. */
+#include <stdio.h>
+
+#include "base/memory.h"
+#include "checkpoint/checkpoint.h"
+#include "format/format.h"
+#include "measure/group.h"
+#include "model/weights.h"
+
+/* Longest text of a layer's form: "block 64x64". */
+enum { FORM_TEXT_MAX = 48 };
+
+static tms_spmm_problem describe_problem(const tmsi_weight *weight) {
+    tms_spmm_problem problem = tms_spmm_problem_default();
+
+    problem.n = weight->matrix.n;
+    problem.k = weight->matrix.k;
+    problem.format = weight->format;
+    problem.density = weight->density;
+    problem.keep = weight->keep;
+    problem.group = weight->group;
+    problem.block_rows = weight->block_rows;
+    problem.block_columns = weight->block_columns;
+    return problem;
+}
+
+/* The pattern that a format can tell of. */
+static void print_form(const tmsi_weight *weight, char text[FORM_TEXT_MAX]) {
+    if (weight->format == TMS_FORMAT_NM)
+        snprintf(text, FORM_TEXT_MAX, "%d:%d", weight->keep, weight->group);
+    else if (weight->format == TMS_FORMAT_BSR)
+        snprintf(text, FORM_TEXT_MAX, "block %dx%d", weight->block_rows, weight->block_columns);
+    else
+        snprintf(text, FORM_TEXT_MAX, "unstructured");
+}
+
+static tms_status run_layer(tmsi_bench *bench, const tmsi_weight *weight, const float *w,
+                            int64_t tokens) {
+    tms_shape shape = {tokens, weight->matrix.k, weight->matrix.n};
+    tms_spmm_problem problem = describe_problem(weight);
+    char form[FORM_TEXT_MAX];
+    tmsi_group *group = NULL;
+    tms_status status;
+
+    TMS_TRY(tmsi_group_create(bench, weight->name, &shape, w, 1, &group));
+    if (weight->format != TMS_FORMAT_DENSE) {
+        print_form(weight, form);
+        TMS_TRY(tmsi_group_add(group, &weight->matrix, &problem, form));
+    }
+    TMS_TRY(tmsi_group_run(group));
+done:
+    tmsi_group_destroy(group);
+    return status;
+}
+
+int64_t tmsi_bench_layers_samples(const tmsi_bench *bench) {
+    const tms_bench_desc *desc = bench->desc;
+
+    return bench->layer_count * desc->token_count * (TMSI_GROUP_FIXED + 1) * desc->rounds;
+}
+
+tms_status tmsi_bench_layers(tmsi_bench *bench) {
+    const tms_bench_desc *desc = bench->desc;
+    tms_context *context = bench->context;
+    tmsi_weight weight = {0};
+    float *w = NULL;
+    tms_status status = TMS_OK;
+
+    for (int64_t i = 0; i < bench->layer_count; i++) {
+        const tms_tensor *tensor = &bench->checkpoint->tensors[bench->layers[i]].tensor;
+        int64_t n = tensor->shape[0], k = tensor->shape[1];
+
+        TMS_TRY(tmsi_weights_matrix(bench->checkpoint, "", tensor->name, n, k, &weight));
+        TMS_TRY(tmsi_alloc(context, (size_t)(n * k), sizeof *w, &w));
+        tmsi_matrix_rows_f32(&weight.matrix, 0, n, w);
+        for (int32_t j = 0; j < desc->token_count; j++)
+            TMS_TRY(run_layer(bench, &weight, w, desc->tokens[j]));
+        tmsi_free(context, w);
+        w = NULL;
+        tmsi_weight_free(context, &weight);
+        weight = (tmsi_weight){0};
+    }
+done:
+    tmsi_free(context, w);
+    tmsi_weight_free(context, &weight);
+    return status;
+}

@@ -1,0 +1,39 @@
+# Bad input: a sentence, a code, and no output file.
+. "$TAMIS_TESTS/cli/sample.bash"
+sample > in.safetensors
+try inspect
+try inspect missing.safetensors
+try prune in.safetensors -o out.safetensors
+try prune in.safetensors --pattern 2:4
+try prune in.safetensors --pattern 2:4 --method florble -o out.safetensors
+try prune in.safetensors --pattern 2:4 --method wanda -o out.safetensors
+try prune in.safetensors --pattern 2:4 --layers 'third*' -o out.safetensors
+try prune in.safetensors --pattern 1:3 -o out.safetensors
+try prune in.safetensors --pattern 1:8 --skip-unfit -o fits.safetensors
+try prune in.safetensors --pattern 2:4 -o in.safetensors
+try prune in.safetensors --pattern 2:4 -o in.safetensors --force
+ln -s in.safetensors link.safetensors
+try prune in.safetensors --pattern 2:4 -o link.safetensors --force
+try prune in.safetensors --pattern 2:4 -o no/such/folder.safetensors
+try pack in.safetensors --format florble -o out.safetensors
+try pack in.safetensors --format nm -o out.safetensors
+sample nan > nan.safetensors
+try prune nan.safetensors --pattern 2:4 -o out.safetensors
+head -c 100 in.safetensors > cut.safetensors
+try inspect cut.safetensors
+printf 'tiny' > tiny.safetensors
+try inspect tiny.safetensors
+header '{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}12345678' > twice.safetensors
+try inspect twice.safetensors
+mkdir empty
+try inspect empty
+try embed empty --text in.safetensors -o e.safetensors
+try embed in.safetensors --text missing.txt -o e.safetensors
+try embed in.safetensors -o e.safetensors
+try eval empty --wordnet empty
+try demo
+try demo --model empty
+try demo --model empty -o empty
+try bench in.safetensors --layers nothing
+try bench --whole empty --text in.safetensors
+ls -F
