@@ -3,12 +3,11 @@
 
 #include "base/memory.h"
 #include "checkpoint/checkpoint.h"
+#include "checkpoint/record.h"
 #include "format/format.h"
 #include "measure/group.h"
 #include "model/weights.h"
-
-/* Longest text of a layer's form: "block 64x64". */
-enum { FORM_TEXT_MAX = 48 };
+#include "pattern/pattern.h"
 
 static tms_spmm_problem describe_problem(const tmsi_weight *weight) {
     tms_spmm_problem problem = tms_spmm_problem_default();
@@ -24,29 +23,32 @@ static tms_spmm_problem describe_problem(const tmsi_weight *weight) {
     return problem;
 }
 
-/* The pattern that a format can tell of. */
-static void print_form(const tmsi_weight *weight, char text[FORM_TEXT_MAX]) {
-    if (weight->format == TMS_FORMAT_NM)
-        snprintf(text, FORM_TEXT_MAX, "%d:%d", weight->keep, weight->group);
+/* The pattern on record, else what the format can tell of it. */
+static void print_pattern(const tmsi_weight *weight, const json_t *record,
+                          char text[TMS_PATTERN_TEXT_MAX]) {
+    tms_pattern pattern;
+
+    if (tmsi_record_find(record, weight->name, &pattern))
+        tmsi_pattern_print(&pattern, text);
+    else if (weight->format == TMS_FORMAT_NM)
+        snprintf(text, TMS_PATTERN_TEXT_MAX, "%d:%d", weight->keep, weight->group);
     else if (weight->format == TMS_FORMAT_BSR)
-        snprintf(text, FORM_TEXT_MAX, "block %dx%d", weight->block_rows, weight->block_columns);
+        snprintf(text, TMS_PATTERN_TEXT_MAX, "block %dx%d", weight->block_rows,
+                 weight->block_columns);
     else
-        snprintf(text, FORM_TEXT_MAX, "unstructured");
+        snprintf(text, TMS_PATTERN_TEXT_MAX, "unstructured");
 }
 
-static tms_status run_layer(tmsi_bench *bench, const tmsi_weight *weight, const float *w,
-                            int64_t tokens) {
+static tms_status run_layer(tmsi_bench *bench, const tmsi_weight *weight, const char *pattern,
+                            const float *w, int64_t tokens) {
     tms_shape shape = {tokens, weight->matrix.k, weight->matrix.n};
     tms_spmm_problem problem = describe_problem(weight);
-    char form[FORM_TEXT_MAX];
     tmsi_group *group = NULL;
     tms_status status;
 
     TMS_TRY(tmsi_group_create(bench, weight->name, &shape, w, 1, &group));
-    if (weight->format != TMS_FORMAT_DENSE) {
-        print_form(weight, form);
-        TMS_TRY(tmsi_group_add(group, &weight->matrix, &problem, form));
-    }
+    if (weight->format != TMS_FORMAT_DENSE)
+        TMS_TRY(tmsi_group_add(group, &weight->matrix, &problem, pattern));
     TMS_TRY(tmsi_group_run(group));
 done:
     tmsi_group_destroy(group);
@@ -62,19 +64,24 @@ int64_t tmsi_bench_layers_samples(const tmsi_bench *bench) {
 tms_status tmsi_bench_layers(tmsi_bench *bench) {
     const tms_bench_desc *desc = bench->desc;
     tms_context *context = bench->context;
+    char pattern[TMS_PATTERN_TEXT_MAX];
     tmsi_weight weight = {0};
+    json_t *record = NULL;
     float *w = NULL;
     tms_status status = TMS_OK;
 
+    if (bench->checkpoint != NULL)
+        TMS_TRY(tmsi_record_read(bench->checkpoint, &record));
     for (int64_t i = 0; i < bench->layer_count; i++) {
         const tms_tensor *tensor = &bench->checkpoint->tensors[bench->layers[i]].tensor;
         int64_t n = tensor->shape[0], k = tensor->shape[1];
 
-        TMS_TRY(tmsi_weights_matrix(bench->checkpoint, "", tensor->name, n, k, &weight));
+        TMS_TRY(tmsi_weights_matrix(bench->checkpoint, record, "", tensor->name, n, k, &weight));
         TMS_TRY(tmsi_alloc(context, (size_t)(n * k), sizeof *w, &w));
         tmsi_matrix_rows_f32(&weight.matrix, 0, n, w);
+        print_pattern(&weight, record, pattern);
         for (int32_t j = 0; j < desc->token_count; j++)
-            TMS_TRY(run_layer(bench, &weight, w, desc->tokens[j]));
+            TMS_TRY(run_layer(bench, &weight, pattern, w, desc->tokens[j]));
         tmsi_free(context, w);
         w = NULL;
         tmsi_weight_free(context, &weight);
@@ -83,5 +90,6 @@ tms_status tmsi_bench_layers(tmsi_bench *bench) {
 done:
     tmsi_free(context, w);
     tmsi_weight_free(context, &weight);
+    json_decref(record);
     return status;
 }
