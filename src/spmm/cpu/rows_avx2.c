@@ -98,7 +98,7 @@ typedef struct product {
     const tmsi_spmm_run *run;
     const tmsi_row_blocks *w;
     float *x; /* packed */
-    int64_t tiles, tile_floats;
+    int64_t tiles, tile_floats, k_padded;
     int64_t panels_across;  /* of a block row */
     int64_t panels;         /* of all block rows */
     int64_t panels_at_once; /* that a task takes */
@@ -122,8 +122,8 @@ static void pack_tile(void *arg, int64_t tile) {
         for (int64_t i = 0; i < 8; i++)
             _mm256_storeu_ps(out + (k + i) * tokens, columns[i]);
     }
-    if (k * tokens < job->tile_floats)
-        memset(out + k * tokens, 0, (size_t)(job->tile_floats - k * tokens) * sizeof *out);
+    if (k < job->k_padded)
+        memset(out + k * tokens, 0, (size_t)((job->k_padded - k) * tokens) * sizeof *out);
 }
 
 /* A tile's tokens with `count` panels from panel p of block row b on. */
@@ -185,6 +185,7 @@ void tmsi_rows_avx2(const tmsi_spmm_run *run, const tmsi_row_blocks *w) {
     product job = {.run = run, .w = w, .x = run->work};
 
     job.tiles = tmsi_tile_count(t);
+    job.k_padded = tmsi_tile_columns(problem->k, w->block_columns);
     job.tile_floats = tmsi_tile_floats(problem->k, w->block_columns);
     job.panels_across = tmsi_div_up(w->block_rows, w->lanes);
     job.panels = block_count * job.panels_across;

@@ -43,11 +43,15 @@ static inline int64_t tmsi_tile_start(int64_t t, int64_t i) {
     return i * TMSI_TILE_TOKENS - (i == count - 1 && i > 0 && left >= 3 ? left / 2 : 0);
 }
 
-/* Floats of a packed tile: k rounded up to whole blocks and to eight, and the overhang of the last
- * vector stored. */
-static inline int64_t tmsi_tile_floats(int64_t k, int64_t block_columns) {
+/* k's of a packed tile: whole blocks, and a multiple of eight. */
+static inline int64_t tmsi_tile_columns(int64_t k, int64_t block_columns) {
     int64_t whole = (k + block_columns - 1) / block_columns * block_columns;
-    return (whole + 7) / 8 * 8 * TMSI_TILE_TOKENS + 16;
+    return (whole + 7) / 8 * 8;
+}
+
+/* Floats of a packed tile, with room for the overhang of the last vector stored. */
+static inline int64_t tmsi_tile_floats(int64_t k, int64_t block_columns) {
+    return tmsi_tile_columns(k, block_columns) * TMSI_TILE_TOKENS + 16;
 }
 
 /* Packed x: all tiles. */

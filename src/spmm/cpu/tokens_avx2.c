@@ -7,9 +7,8 @@
 #include "spmm/cpu/epilogue_avx2.h"
 #include "spmm/cpu/vector_avx2.h"
 
-enum {
-    PACK_COLUMNS = 96
-}; /* k's that a packing task takes: 24 KiB of packed x stay in the cache */
+/* k's that a packing task takes: 24 KiB of packed x stay in the first-level cache. */
+enum { PACK_COLUMNS = 96 };
 
 typedef struct product {
     const tmsi_spmm_run *run;
