@@ -46,6 +46,7 @@ int main(int argc, char **argv) {
     cli_session none = {0};
 
     signal(SIGPIPE, SIG_IGN); /* a reader that went away is an error of writing, said in words */
+    signal(SIGXFSZ, SIG_IGN); /* so is a file that passes the limit on its size */
     cli_watch_interrupt();
     if (argc < 2) {
         cli_fail(CLI_MISUSE, "which command? `tamis --help` lists them");

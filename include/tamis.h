@@ -649,7 +649,8 @@ typedef struct tms_layer_row {
     double seconds;        /* prune */
     tms_check_report check;                 /* check, prune */
     int64_t dense_bytes;                    /* inspect, pack, unpack */
-    int64_t format_bytes[TMS_FORMAT_COUNT]; /* inspect, pack: -1 where the format cannot hold it */
+    int64_t format_bytes[TMS_FORMAT_COUNT]; /* inspect, pack: -1 where the format cannot hold it;
+                                             * unpack: that of the file, 0 for the others */
     int64_t negative_zeros;                 /* pack: -0.0 written as +0.0 */
 } tms_layer_row;
 
@@ -669,7 +670,8 @@ TMS_API const char *tms_method_name(tms_prune_method method); /* "magnitude"; "?
 TMS_API tms_status tms_method_parse(const char *text, tms_prune_method *out_method);
 
 /* One desc serves every job; each job's comment says which fields it reads. Paths and texts are
- * UTF-8 and only read during the call. */
+ * UTF-8 and only read during the call. progress counts bytes of tensors, but during calibration
+ * steps of blocks. docs/files.md says how output is written: whole or not at all. */
 typedef struct tms_job_desc {
     size_t struct_size;
     const char *in;            /* file or folder */
@@ -705,8 +707,10 @@ TMS_API tms_status tms_inspect_run(tms_context *context, const tms_job_desc *des
 TMS_API tms_status tms_prune_run(tms_context *context, const tms_job_desc *desc,
                                  tms_layer_table **out_table);
 
-/* Checks layers against the pattern, or against the one recorded in the file where pattern is NULL.
- * *out_holds is 1 if every layer holds it. Reads: in, layers, pattern, progress. */
+/* Checks layers against the pattern, or each against the one recorded for it in the file where
+ * pattern is NULL. Without globs the layers are the recorded ones, or, where nothing is recorded,
+ * those that prune would take. *out_holds is 1 if every layer holds its pattern. Reads: in, layers,
+ * pattern, progress. */
 TMS_API tms_status tms_check_run(tms_context *context, const tms_job_desc *desc, int32_t *out_holds,
                                  tms_layer_table **out_table);
 
@@ -715,7 +719,8 @@ TMS_API tms_status tms_check_run(tms_context *context, const tms_job_desc *desc,
 TMS_API tms_status tms_pack_run(tms_context *context, const tms_job_desc *desc,
                                 tms_layer_table **out_table);
 
-/* Gives back the dense checkpoint of a packed one, bit for bit. Reads: in, out, force, progress. */
+/* Gives back the dense checkpoint of a packed one, bit for bit. The table has a row a packed
+ * tensor. Reads: in, out, force, progress. */
 TMS_API tms_status tms_unpack_run(tms_context *context, const tms_job_desc *desc,
                                   tms_layer_table **out_table);
 

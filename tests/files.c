@@ -275,6 +275,20 @@ static void json_refuses_strings_past_their_limit(void **state) {
     free(text);
 }
 
+static void json_refuses_more_values_than_memory_is_worth(void **state) {
+    size_t bytes = 2 * (4u << 20) + 3;
+    char *text = malloc(bytes);
+    json_t *json = NULL;
+    (void)state;
+    for (size_t i = 0; i < bytes; i++)
+        text[i] = i % 2 == 0 ? ',' : '1';
+    text[0] = '[';
+    text[bytes - 1] = ']';
+    assert_fails(tmsi_json_parse(text, bytes, 3, &json), TMS_ERR_FORMAT,
+                 "JSON has about 4194305 values, but at most 4194304 are read");
+    free(text);
+}
+
 static void json_fields_say_what_they_should_be(void **state) {
     json_t *json = NULL, *object;
     const char *text = "{\"i\":7,\"r\":0.5,\"t\":\"x\",\"o\":{},\"n\":null,\"b\":true}", *found;
@@ -394,6 +408,7 @@ int main(void) {
         cmocka_unit_test(path_below_a_folder_is_known_as_such),
         cmocka_unit_test(json_refuses_what_is_ambiguous_or_deep),
         cmocka_unit_test(json_refuses_strings_past_their_limit),
+        cmocka_unit_test(json_refuses_more_values_than_memory_is_worth),
         cmocka_unit_test(json_fields_say_what_they_should_be),
         cmocka_unit_test(json_file_is_named_and_bounded),
         cmocka_unit_test(safetensors_writer_pads_like_the_reference),

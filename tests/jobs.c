@@ -173,6 +173,9 @@ static void unfit_layers_are_all_named(void **state) {
     assert_int_equal(tms_layer_table_row(table, 1)->is_skipped, 1);
     assert_int_equal(tms_layer_table_row(table, 2)->is_skipped, 1);
     tms_layer_table_destroy(table);
+    test_tensors_write(desc.in, tensors + 1, 2, NULL);
+    assert_fails(tms_prune_run(context, &desc, &table), TMS_ERR_PATTERN,
+                 "does not fit 2 of 2 layers: six (4 x 6), five (4 x 5)");
 }
 
 static void weights_that_are_not_finite_are_named(void **state) {

@@ -29,7 +29,8 @@ typedef struct prune_job {
 
 enum { UNFIT_TEXT_BYTES = 6000 };
 
-/* All layers that the pattern cannot fit, in one sentence. */
+/* All layers that the pattern cannot fit, in one sentence. Where it fits none, leaving them dense
+ * would leave nothing to do. */
 static tms_status fail_unfit(const prune_job *self) {
     char names[UNFIT_TEXT_BYTES] = "", pattern[TMS_PATTERN_TEXT_MAX];
     const tms_layer_table *table = self->base.table;
@@ -52,13 +53,13 @@ static tms_status fail_unfit(const prune_job *self) {
     tmsi_pattern_print(&self->settings.pattern, pattern);
     if (hidden > 0)
         snprintf(names + used, sizeof names - used, ", and %" PRId64 " more", hidden);
-    return tmsi_fail(TMS_ERR_PATTERN,
-                     "pattern \"%s\" does not fit %" PRId64 " of %" PRId64
-                     " layers: %s. Set skip_unfit (--skip-unfit) to leave them dense",
-                     pattern, count, table->count, names);
+    return tmsi_fail(
+        TMS_ERR_PATTERN, "pattern \"%s\" does not fit %" PRId64 " of %" PRId64 " layers: %s%s",
+        pattern, count, table->count, names,
+        count < table->count ? ". Set skip_unfit (--skip-unfit) to leave them dense" : "");
 }
 
-/* Marks the layers that stay dense; without skip_unfit there may be none. */
+/* Marks the layers that stay dense; without skip_unfit there may be none, with it not all. */
 static tms_status mark_unfit(prune_job *self) {
     tms_layer_table *table = self->base.table;
     int64_t unfit = 0;
@@ -72,7 +73,9 @@ static tms_status mark_unfit(prune_job *self) {
         row->is_skipped = status == TMS_ERR_PATTERN;
         unfit += row->is_skipped;
     }
-    return unfit > 0 && !self->base.desc->skip_unfit ? fail_unfit(self) : TMS_OK;
+    if (unfit == table->count || (unfit > 0 && !self->base.desc->skip_unfit))
+        return fail_unfit(self);
+    return TMS_OK;
 }
 
 /* ---- Record --------------------------------------------------------------------------------- */

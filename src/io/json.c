@@ -7,17 +7,18 @@
 #include "base/memory.h"
 #include "io/file.h"
 
-enum { STRING_BYTES_MAX = 16 << 20 };
+enum { STRING_BYTES_MAX = 16 << 20, VALUES_MAX = 4 << 20 };
 
 /* What a text would ask of jansson: brackets open at a time, outside strings (it recurses on each,
- * 2048 deep), and bytes of a string (it does not notice when the buffer for one cannot grow). */
+ * 2048 deep); bytes of a string (it does not notice when the buffer for one cannot grow); and
+ * values, each of which takes some 150 bytes where the text may need but two. */
 typedef struct demands {
     int32_t depth;
-    size_t string_bytes;
+    size_t string_bytes, values;
 } demands;
 
 static demands scan_text(const char *text, size_t bytes) {
-    demands most = {0, 0};
+    demands most = {0, 0, 1};
     int32_t depth = 0;
     bool in_string = false;
     size_t start = 0;
@@ -35,6 +36,8 @@ static demands scan_text(const char *text, size_t bytes) {
             most.depth = ++depth > most.depth ? depth : most.depth;
         } else if (!in_string && (c == '}' || c == ']')) {
             depth--;
+        } else {
+            most.values += !in_string && (c == ',' || c == ':');
         }
     }
     if (in_string && bytes - start > most.string_bytes)
@@ -60,6 +63,9 @@ tms_status tmsi_json_parse(const char *text, size_t bytes, int32_t depth_max, js
     if (most.string_bytes > STRING_BYTES_MAX)
         return tmsi_fail(TMS_ERR_FORMAT, "JSON has a string of %zu bytes, but at most %d are read",
                          most.string_bytes, STRING_BYTES_MAX);
+    if (most.values > VALUES_MAX)
+        return tmsi_fail(TMS_ERR_FORMAT, "JSON has about %zu values, but at most %d are read",
+                         most.values, VALUES_MAX);
     parsed = json_loadb(text, bytes, JSON_REJECT_DUPLICATES, &error);
     if (parsed == NULL) {
         mask_controls(error.text);
