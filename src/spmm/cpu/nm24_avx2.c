@@ -22,10 +22,11 @@ static inline __attribute__((always_inline)) void add_rows(const int R, const in
     __m256 sum[8][8];
 
     TMSI_UNROLL
-    for (int r = 0; r < R; r++)
+    for (int r = 0; r < R; r++) {
         TMSI_UNROLL
-    for (int v = 0; v < V; v++)
-        sum[r][v] = _mm256_load_ps(sums + r * TMSI_PANEL_TOKENS + v * 8);
+        for (int v = 0; v < V; v++)
+            sum[r][v] = _mm256_load_ps(sums + r * TMSI_PANEL_TOKENS + v * 8);
+    }
     for (int64_t i = 0; i < words; i++) {
         uint64_t positions[8];
         TMSI_UNROLL
@@ -54,10 +55,11 @@ static inline __attribute__((always_inline)) void add_rows(const int R, const in
         }
     }
     TMSI_UNROLL
-    for (int r = 0; r < R; r++)
+    for (int r = 0; r < R; r++) {
         TMSI_UNROLL
-    for (int v = 0; v < V; v++)
-        _mm256_store_ps(sums + r * TMSI_PANEL_TOKENS + v * 8, sum[r][v]);
+        for (int v = 0; v < V; v++)
+            _mm256_store_ps(sums + r * TMSI_PANEL_TOKENS + v * 8, sum[r][v]);
+    }
 }
 
 #define ADD_ROWS(R, V)                                                                             \

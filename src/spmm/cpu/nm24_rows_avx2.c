@@ -36,10 +36,11 @@ static inline __attribute__((always_inline)) void multiply(const int M, const in
     __m256 sum[4][4];
 
     TMSI_UNROLL
-    for (int m = 0; m < M; m++)
+    for (int m = 0; m < M; m++) {
         TMSI_UNROLL
-    for (int q = 0; q < Q; q++)
-        sum[m][q] = _mm256_setzero_ps();
+        for (int q = 0; q < Q; q++)
+            sum[m][q] = _mm256_setzero_ps();
+    }
     for (int64_t k = 0; k < in->k; k += TMSI_NM24_WORD, index += 8) {
         int64_t groups = tmsi_min(in->k - k, TMSI_NM24_WORD) / 4;
         __m256i position[4];
@@ -52,23 +53,25 @@ static inline __attribute__((always_inline)) void multiply(const int M, const in
             for (int m = 0; m < M; m++)
                 four[m] = _mm256_broadcast_ps((const __m128 *)(x + m * in->ldx));
             TMSI_UNROLL
-            for (int s = 0; s < 2; s++)
+            for (int s = 0; s < 2; s++) {
                 TMSI_UNROLL
-            for (int q = 0; q < Q; q++) {
-                __m256 weights = _mm256_loadu_ps(values + q * value_step + s * 8);
-                TMSI_UNROLL
-                for (int m = 0; m < M; m++)
-                    sum[m][q] = _mm256_fmadd_ps(weights, _mm256_permutevar_ps(four[m], position[q]),
-                                                sum[m][q]);
-                position[q] = _mm256_srli_epi32(position[q], 2);
+                for (int q = 0; q < Q; q++) {
+                    __m256 weights = _mm256_loadu_ps(values + q * value_step + s * 8);
+                    TMSI_UNROLL
+                    for (int m = 0; m < M; m++)
+                        sum[m][q] = _mm256_fmadd_ps(
+                            weights, _mm256_permutevar_ps(four[m], position[q]), sum[m][q]);
+                    position[q] = _mm256_srli_epi32(position[q], 2);
+                }
             }
         }
     }
     TMSI_UNROLL
-    for (int m = 0; m < M; m++)
+    for (int m = 0; m < M; m++) {
         TMSI_UNROLL
-    for (int q = 0; q < Q; q++)
-        _mm256_storeu_ps(sums + m * MAX_PANELS * 8 + q * 8, sum[m][q]);
+        for (int q = 0; q < Q; q++)
+            _mm256_storeu_ps(sums + m * MAX_PANELS * 8 + q * 8, sum[m][q]);
+    }
 }
 
 typedef void (*micro_kernel)(const operands *in, float *sums);

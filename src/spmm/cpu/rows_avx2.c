@@ -33,19 +33,21 @@ multiply(const int M, const int V, const int Q, const panel_group *w, const floa
     __m256 sum[6][8];
 
     TMSI_UNROLL
-    for (int m = 0; m < M; m++)
+    for (int m = 0; m < M; m++) {
         TMSI_UNROLL
-    for (int v = 0; v < V * Q; v++)
-        sum[m][v] = _mm256_setzero_ps();
+        for (int v = 0; v < V * Q; v++)
+            sum[m][v] = _mm256_setzero_ps();
+    }
     for (int64_t block = 0; block < w->blocks; block++) {
         const float *column = x + w->columns[block] * M;
         for (int64_t k = 0; k < depth; k++) {
             __m256 rows[8];
             TMSI_UNROLL
-            for (int q = 0; q < Q; q++)
+            for (int q = 0; q < Q; q++) {
                 TMSI_UNROLL
-            for (int v = 0; v < V; v++)
-                rows[q * V + v] = _mm256_loadu_ps(values + q * step + v * 8);
+                for (int v = 0; v < V; v++)
+                    rows[q * V + v] = _mm256_loadu_ps(values + q * step + v * 8);
+            }
             TMSI_UNROLL
             for (int m = 0; m < M; m++) {
                 __m256 token = _mm256_broadcast_ss(column + m);
@@ -58,10 +60,11 @@ multiply(const int M, const int V, const int Q, const panel_group *w, const floa
         }
     }
     TMSI_UNROLL
-    for (int m = 0; m < M; m++)
+    for (int m = 0; m < M; m++) {
         TMSI_UNROLL
-    for (int v = 0; v < V * Q; v++)
-        _mm256_storeu_ps(sums + m * MAX_ROWS + v * 8, sum[m][v]);
+        for (int v = 0; v < V * Q; v++)
+            _mm256_storeu_ps(sums + m * MAX_ROWS + v * 8, sum[m][v]);
+    }
 }
 
 typedef void (*micro_kernel)(const panel_group *w, const float *x, float *sums);
