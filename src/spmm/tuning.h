@@ -3,8 +3,9 @@
 #ifndef TAMIS_SPMM_TUNING_H
 #define TAMIS_SPMM_TUNING_H
 
-/* References: nanoseconds for one stored weight and token, by format in tms_format's order. AMD EPYC
- * 9004 (Zen 4), shared, 2026-11-25: TMS_ISA=none TMS_THREADS=1 tamis bench --shape 64,384,384. */
+/* References: nanoseconds for one stored weight and token, by format in tms_format's order. AMD
+ * EPYC 9004 (Zen 4), shared, 2026-11-25: TMS_ISA=none TMS_THREADS=1 tamis bench --shape 64,384,384.
+ */
 #define TMSI_TUNING_REF_NS                                                                         \
     { 3.7, 6.5, 2.0, 3.4 }
 
