@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Makes what tests/tokenizer.c and tests/model.c compare with, by independent implementations:
+"""Makes what tests/tokenizer.c and tests/minilm.c compare with, by independent implementations:
 token ids by the `tokenizers` package, embeddings by a float64 forward pass in numpy.
 
     python3 -m venv /tmp/venv && /tmp/venv/bin/pip install tokenizers numpy

@@ -327,3 +327,32 @@ void test_encoder_embed(const test_encoder *encoder, const int32_t *ids, int64_t
     free(x);
     free(buffer);
 }
+
+/* ---- Texts ---- */
+
+const char *const test_texts[TEST_TEXT_COUNT] = {
+    "the theory of fire and water",
+    "a",
+    "",
+    "unmaking things without a name is not easy",
+    "large trees",
+    "one two three four five six seven eight nine ten eleven",
+    "a small dog",
+    "the end of the day, and of the year.",
+    "earth"};
+
+void test_text_lengths(size_t lengths[TEST_TEXT_COUNT]) {
+    for (int i = 0; i < TEST_TEXT_COUNT; i++)
+        lengths[i] = strlen(test_texts[i]);
+}
+
+double test_cosine(const float *a, const double *b, int64_t count) {
+    double dot = 0.0, aa = 0.0, bb = 0.0;
+
+    for (int64_t i = 0; i < count; i++) {
+        dot += (double)a[i] * b[i];
+        aa += (double)a[i] * (double)a[i];
+        bb += b[i] * b[i];
+    }
+    return dot / sqrt(aa * bb);
+}

@@ -44,4 +44,11 @@ void test_encoder_write_config(const test_encoder *encoder, const char *folder, 
 void test_encoder_embed(const test_encoder *encoder, const int32_t *ids, int64_t count,
                         double *out);
 
+/* Texts that tests embed: short, empty, longer than TEST_ENCODER_POSITIONS tokens. */
+enum { TEST_TEXT_COUNT = 9 };
+extern const char *const test_texts[TEST_TEXT_COUNT];
+void test_text_lengths(size_t lengths[TEST_TEXT_COUNT]);
+/* Of an embedding and what it should be. */
+double test_cosine(const float *a, const double *b, int64_t count);
+
 #endif
