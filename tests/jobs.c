@@ -257,6 +257,36 @@ static void every_format_unpacks_to_the_same_file(void **state) {
     }
 }
 
+/* Patterns that nobody recorded: found by the zeros. */
+static void pack_finds_what_the_zeros_suggest(void **state) {
+    static float values[3][N * K];
+    tms_tensor tensors[3];
+    static const char *const names[] = {"two_of_four", "rows", "columns"};
+    static const tms_format formats[] = {TMS_FORMAT_NM, TMS_FORMAT_BSR, TMS_FORMAT_BSR};
+    tms_job_desc desc = sample_job(at("in"), at("out"));
+    tms_layer_table *table = NULL;
+    (void)state;
+    for (int t = 0; t < 3; t++) {
+        sample_random(values[t], N * K, 5 + (uint64_t)t);
+        tensors[t] = test_tensor_f32(names[t], N, K, values[t]);
+    }
+    for (int i = 0; i < N * K; i++) {
+        values[0][i] *= (i + i / K) % 4 < 2;
+        values[1][i] *= i / K % 2 == 0;
+        values[2][i] *= i % K % 3 == 0;
+    }
+    test_tensors_write(desc.in, tensors, 3, NULL);
+    desc.layer_count = 0;
+    assert_ok(tms_pack_run(context, &desc, &table));
+    for (int t = 0; t < 3; t++) {
+        const tms_layer_row *row = tms_layer_table_row(table, t);
+        assert_string_equal(row->name, names[t]);
+        assert_int_equal(row->format, formats[t]);
+        assert_true(row->format_bytes[formats[t]] < row->dense_bytes * 6 / 10);
+    }
+    tms_layer_table_destroy(table);
+}
+
 static void pack_refuses_a_format_that_cannot_hold_the_weight(void **state) {
     tms_job_desc desc = sample_job(at("in"), at("no"));
     tms_layer_table *table = NULL;
@@ -353,6 +383,7 @@ int main(void) {
         cmocka_unit_test(weights_that_are_not_finite_are_named),
         cmocka_unit_test(pack_then_unpack_gives_the_same_file),
         cmocka_unit_test(every_format_unpacks_to_the_same_file),
+        cmocka_unit_test(pack_finds_what_the_zeros_suggest),
         cmocka_unit_test(pack_refuses_a_format_that_cannot_hold_the_weight),
         cmocka_unit_test(dense_weights_stay_dense),
         cmocka_unit_test(pack_counts_negative_zeros),
