@@ -85,7 +85,8 @@ double tmsi_spmm_cost_nm24_few_avx2(const tms_spmm_problem *problem, int64_t t,
                                     const tmsi_hardware *hardware) {
     static const double few[4] = TMSI_TUNING_NM24_FEW_TOKENS_CYCLES;
     double panels = (double)tmsi_div_up(problem->n, TMSI_NM24_N_ROWS);
-    double cycles = (double)(t / 4) * few[3] + (t % 4 > 0 ? few[t % 4 - 1] : 0.0);
+    int64_t fours = t / 4, rest = t % 4;
+    double cycles = (double)fours * few[3] + (rest > 0 ? few[rest - 1] : 0.0);
 
     (void)hardware;
     return panels * ((double)problem->k / 2.0 * cycles + (double)t * 8.0) / TMSI_TUNING_MHZ;
