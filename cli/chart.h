@@ -7,10 +7,10 @@
 
 /* A point with its letter and, where not NAN, its intervals. */
 typedef struct cli_point {
-    char letter;
     const char *name; /* shown when pointed at */
     double x, x_low, x_high, y, y_low, y_high;
     int series; /* 0 or 1 */
+    char letter;
 } cli_point;
 
 /* Points that are not finite are left out. A dashed line marks x = mark. */

@@ -17,15 +17,15 @@
 
 /* Names are letters and patterns, so that folders tell what is in them. */
 const demo_recipe demo_recipes[DEMO_ROWS] = {
-    {'a', "dense", NULL, TMS_METHOD_MAGNITUDE, false, NULL},
-    {'b', "2-4-all-on-dense-kernels", "2:4", TMS_METHOD_MAGNITUDE, false, "2-4-all-magnitude"},
-    {'c', "2-4-ffn-magnitude", "2:4", TMS_METHOD_MAGNITUDE, true, NULL},
-    {'d', "2-4-ffn-wanda", "2:4", TMS_METHOD_WANDA, true, NULL},
-    {'e', "2-4-all-magnitude", "2:4", TMS_METHOD_MAGNITUDE, false, NULL},
-    {'f', "2-4-all-wanda", "2:4", TMS_METHOD_WANDA, false, NULL},
-    {'g', "unstructured-50-ffn", "unstructured 50%", TMS_METHOD_MAGNITUDE, true, NULL},
-    {'h', "unstructured-80-all", "unstructured 80%", TMS_METHOD_MAGNITUDE, false, NULL},
-    {'i', "block-32x32-50-ffn", "block 32x32 50%", TMS_METHOD_MAGNITUDE, true, NULL},
+    {"dense", NULL, NULL, TMS_METHOD_MAGNITUDE, 'a', false},
+    {"2-4-all-on-dense-kernels", "2:4", "2-4-all-magnitude", TMS_METHOD_MAGNITUDE, 'b', false},
+    {"2-4-ffn-magnitude", "2:4", NULL, TMS_METHOD_MAGNITUDE, 'c', true},
+    {"2-4-ffn-wanda", "2:4", NULL, TMS_METHOD_WANDA, 'd', true},
+    {"2-4-all-magnitude", "2:4", NULL, TMS_METHOD_MAGNITUDE, 'e', false},
+    {"2-4-all-wanda", "2:4", NULL, TMS_METHOD_WANDA, 'f', false},
+    {"unstructured-50-ffn", "unstructured 50%", NULL, TMS_METHOD_MAGNITUDE, 'g', true},
+    {"unstructured-80-all", "unstructured 80%", NULL, TMS_METHOD_MAGNITUDE, 'h', false},
+    {"block-32x32-50-ffn", "block 32x32 50%", NULL, TMS_METHOD_MAGNITUDE, 'i', true},
 };
 
 /* Rough seconds of each step on two cores, so that the bar moves evenly. */

@@ -7,12 +7,12 @@
 
 /* One row of the demo: which weights, on which kernels. */
 typedef struct demo_recipe {
-    char letter;         /* what charts call it */
-    const char *name;    /* of its folders */
-    const char *pattern; /* NULL: dense */
-    tms_prune_method method;
-    bool is_ffn;            /* the feed-forward layers alone */
+    const char *name;       /* of its folders */
+    const char *pattern;    /* NULL: dense */
     const char *kernels_of; /* not NULL: the weights of that row, on dense kernels */
+    tms_prune_method method;
+    char letter; /* what tables and charts call it */
+    bool is_ffn; /* the feed-forward layers alone */
 } demo_recipe;
 
 enum { DEMO_ROWS = 9, DEMO_PATH_MAX = 1024 };

@@ -1,46 +1,42 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
+#include "buffer.h"
 #include "layers.h"
 #include "terminal.h"
 
 /* Edges of the square blocks that a zero report counts. */
 static const int block_edges[4] = {8, 16, 32, 64};
 
-/* Patterns that the layer holds as it is: "2:4, rows 25 %, block 32x32 50 %"; "-" for none. A share
- * is printed once a hundredth is zero. */
-static void describe_holds(const tms_zero_report *zeros, const tms_layer_row *row, char *text,
-                           size_t bytes) {
-    size_t used = 0;
-    int largest = -1;
+/* Adds ", " between the things of a list. */
+static const char *comma(const cli_buffer *list) {
+    return list->length > 0 ? ", " : "";
+}
 
-    text[0] = '\0';
-    if (zeros->zeros == 0)
-        used = (size_t)snprintf(text, bytes, "-");
-    if (zeros->holds_1_4 || zeros->holds_2_4)
-        used +=
-            (size_t)snprintf(text + used, bytes - used, ", %s", zeros->holds_1_4 ? "1:4" : "2:4");
-    if (zeros->zero_rows * 100 >= row->n && zeros->zero_rows > 0)
-        used += (size_t)snprintf(text + used, bytes - used, ", rows %.0f %%",
-                                 cli_percent(zeros->zero_rows, row->n));
-    if (zeros->zero_columns * 100 >= row->k && zeros->zero_columns > 0)
-        used += (size_t)snprintf(text + used, bytes - used, ", columns %.0f %%",
-                                 cli_percent(zeros->zero_columns, row->k));
-    for (int i = 0; i < 4; i++) /* the largest blocks that tell of the zeros nearly all */
-        if (zeros->zero_blocks[i] > 0 &&
-            cli_percent(zeros->zero_blocks[i], zeros->blocks[i]) * 10 >=
-                cli_percent(zeros->zeros, zeros->elements) * 9)
-            largest = i;
-    if (largest >= 0)
-        used += (size_t)snprintf(text + used, bytes - used, ", block %dx%d %.0f %%",
-                                 block_edges[largest], block_edges[largest],
-                                 cli_percent(zeros->zero_blocks[largest], zeros->blocks[largest]));
-    if (text[0] == ',')
-        memmove(text, text + 2, strlen(text) - 1);
-    if (text[0] == '\0')
-        snprintf(text, bytes, "-");
+/* Patterns that the layer holds as it is: "2:4, rows 25 %, block 32x32 50 %". Shares are told from
+ * one per cent on; blocks, where the zeros nearly all lie in whole ones. */
+static void describe_holds(const tms_layer_row *row, cli_buffer *list) {
+    const tms_zero_report *zeros = &row->zeros;
+    double rows = cli_percent(zeros->zero_rows, row->n);
+    double columns = cli_percent(zeros->zero_columns, row->k);
+    double all = cli_percent(zeros->zeros, zeros->elements);
+
+    if (zeros->zeros > 0 && (zeros->holds_1_4 || zeros->holds_2_4))
+        cli_buffer_add(list, "%s", zeros->holds_1_4 ? "1:4" : "2:4");
+    if (rows >= 1.0)
+        cli_buffer_add(list, "%srows %.0f %%", comma(list), rows);
+    if (columns >= 1.0)
+        cli_buffer_add(list, "%scolumns %.0f %%", comma(list), columns);
+    for (int i = 3; i >= 0; i--) { /* the largest that tell of them */
+        double share = cli_percent(zeros->zero_blocks[i], zeros->blocks[i]);
+
+        if (share >= 1.0 && share >= 0.9 * all) {
+            cli_buffer_add(list, "%sblock %dx%d %.0f %%", comma(list), block_edges[i],
+                           block_edges[i], share);
+            break;
+        }
+    }
 }
 
 static void finish_layer(json_t *object, const tms_layer_row *row) {
@@ -84,20 +80,21 @@ static cli_exit print_json(const tms_checkpoint *checkpoint, const tms_job_desc 
 }
 
 static void add_row(cli_table *table, const tms_layer_row *row) {
-    char text[256], bytes[CLI_BYTES_TEXT];
+    char bytes[CLI_BYTES_TEXT];
+    cli_buffer holds = {0};
 
     cli_layer_cells(table, row);
     cli_table_add(table, "%s", tms_dtype_name(row->dtype));
     cli_table_add(table, "%s", tms_format_name(row->format));
     cli_table_add(table, "%.1f %%", cli_percent(row->zeros.zeros, row->zeros.elements));
     if (row->zeros.non_finite > 0)
-        snprintf(text, sizeof text,
-                 "%" PRId64 " NaN or Inf, first at row %" PRId64 " column %" PRId64,
-                 row->zeros.non_finite, row->zeros.first_non_finite_row,
-                 row->zeros.first_non_finite_column);
+        cli_buffer_add(&holds, "%" PRId64 " NaN or Inf, first at row %" PRId64 ", column %" PRId64,
+                       row->zeros.non_finite, row->zeros.first_non_finite_row,
+                       row->zeros.first_non_finite_column);
     else
-        describe_holds(&row->zeros, row, text, sizeof text);
-    cli_table_add(table, "%s", text);
+        describe_holds(row, &holds);
+    cli_table_add(table, "%s", holds.length > 0 ? holds.text : "-");
+    cli_buffer_free(&holds);
     for (int f = 0; f < TMS_FORMAT_COUNT; f++)
         cli_table_add(table, "%s",
                       row->format_bytes[f] < 0 ? "-" : cli_bytes(row->format_bytes[f], bytes));

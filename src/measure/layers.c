@@ -68,10 +68,11 @@ tms_status tmsi_bench_layers(tmsi_bench *bench) {
     tmsi_weight weight = {0};
     json_t *record = NULL;
     float *w = NULL;
-    tms_status status = TMS_OK;
+    tms_status status;
 
-    if (bench->checkpoint != NULL)
-        TMS_TRY(tmsi_record_read(bench->checkpoint, &record));
+    if (bench->checkpoint == NULL)
+        return TMS_OK;
+    TMS_TRY(tmsi_record_read(bench->checkpoint, &record));
     for (int64_t i = 0; i < bench->layer_count; i++) {
         const tms_tensor *tensor = &bench->checkpoint->tensors[bench->layers[i]].tensor;
         int64_t n = tensor->shape[0], k = tensor->shape[1];
