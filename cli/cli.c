@@ -36,16 +36,20 @@ cli_exit cli_fail(cli_exit code, const char *format, ...) {
     return code;
 }
 
-cli_exit cli_fail_status(tms_status status) {
+const char *cli_sentence(tms_status status) {
     const char *sentence = tms_error_text();
     const char *colon = strstr(sentence, ": ");
 
-    if (status == TMS_ERR_CANCELLED)
-        return cli_fail(CLI_INTERRUPTED, "interrupted");
     if (strncmp(sentence, "tms_", 4) == 0 && colon != NULL)
         sentence = colon + 2;
+    return *sentence != '\0' ? sentence : tms_status_text(status);
+}
+
+cli_exit cli_fail_status(tms_status status) {
+    if (status == TMS_ERR_CANCELLED)
+        return cli_fail(CLI_INTERRUPTED, "interrupted");
     return cli_fail(status == TMS_ERR_INVALID ? CLI_MISUSE : CLI_FAILED, "%s",
-                    *sentence != '\0' ? sentence : tms_status_text(status));
+                    cli_sentence(status));
 }
 
 cli_exit cli_end(cli_session *session, cli_exit code) {

@@ -44,8 +44,9 @@ __attribute__((format(printf, 2, 3)))
 cli_exit
 cli_fail(cli_exit code, const char *format, ...);
 
-/* The library's sentence without its function's name, and the exit code that the status asks for.
- */
+/* The library's sentence, without its function's name. */
+const char *cli_sentence(tms_status status);
+/* Prints it; the exit code is the one that the status asks for. */
 cli_exit cli_fail_status(tms_status status);
 
 /* Prints text with control characters made visible: names come from files that nobody vouches for.

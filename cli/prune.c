@@ -125,7 +125,10 @@ cli_exit cli_prune(int argc, char **argv) {
         job.pattern = &pattern;
         status = tms_prune_run(session.context, &job, &layers);
         cli_progress_clear();
-        if (status != TMS_OK)
+        if (status == TMS_ERR_PATTERN && !job.skip_unfit)
+            code = cli_fail(CLI_FAILED, "%s; --skip-unfit leaves such layers dense",
+                            cli_sentence(status));
+        else if (status != TMS_OK)
             code = cli_fail_status(status);
         else
             code = session.is_json ? print_json(&job, layers) : print_table(&job, layers);

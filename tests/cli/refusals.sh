@@ -14,6 +14,7 @@ try prune in.safetensors --pattern 2:4 -o in.safetensors
 try prune in.safetensors --pattern 2:4 -o in.safetensors --force
 ln -s in.safetensors link.safetensors
 try prune in.safetensors --pattern 2:4 -o link.safetensors --force
+try prune in.safetensors --pattern 2:4 -o fits.safetensors
 try prune in.safetensors --pattern 2:4 -o no/such/folder.safetensors
 try pack in.safetensors --format florble -o out.safetensors
 try pack in.safetensors --format nm -o out.safetensors
