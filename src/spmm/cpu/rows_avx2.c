@@ -10,8 +10,6 @@
 enum {
     MAX_PANELS = 4,             /* of 16 rows, that one micro-kernel serves at once */
     MAX_ROWS = MAX_PANELS * 16, /* of w in a micro-kernel */
-    BLOCK_TILES = 16,           /* tiles of a task: 96 tokens, whose x stays in the
-                                 * second-level cache while panels pass */
     TASK_FMAS = 1 << 15,        /* vector FMAs of a task, some 5 us: the handing out of
                                  * tasks then costs a few percent at most */
 };
@@ -100,30 +98,32 @@ static const micro_kernel kernels[2][TMSI_TILE_TOKENS] = {
 typedef struct product {
     const tmsi_spmm_run *run;
     const tmsi_row_blocks *w;
-    float *x; /* packed */
-    int64_t tiles, tile_floats, k_padded;
-    int64_t panels_across;  /* of a block row */
-    int64_t panels;         /* of all block rows */
-    int64_t panels_at_once; /* that a task takes */
-    int64_t panel_tasks;
+    float *x;                  /* packed tiles */
+    int64_t tile_floats;       /* of a packed tile */
+    int64_t k_padded;          /* k's of a packed tile */
+    int64_t first_tile, tiles; /* packed now */
+    int64_t panels_across;     /* of a block row */
+    int64_t panels;            /* of all block rows */
+    int64_t panels_at_once;    /* that a task takes */
 } product;
 
 /* x of one tile to [k][token]. A vector of eight tokens is stored for each k, six of them at most
  * meant: the next k's lie over the rest. */
-static void pack_tile(void *arg, int64_t tile) {
+static void pack_tile(void *arg, int64_t i) {
     const product *job = arg;
     const tms_spmm_args *args = job->run->args;
     const int64_t k_count = job->run->problem->k;
-    int64_t t = tmsi_tile_start(args->t, tile), tokens = tmsi_tile_start(args->t, tile + 1) - t;
+    int64_t tile = job->first_tile + i, t = tmsi_tile_start(args->t, tile);
+    int64_t tokens = tmsi_tile_start(args->t, tile + 1) - t;
     const float *x = (const float *)args->x + t * args->ldx;
-    float *out = job->x + tile * job->tile_floats;
+    float *out = job->x + i * job->tile_floats;
     int64_t k = 0;
 
     for (; k < k_count; k += 8) {
         __m256 columns[8];
         tmsi_load_columns(x + k, args->ldx, tokens, k_count - k, columns);
-        for (int64_t i = 0; i < 8; i++)
-            _mm256_storeu_ps(out + (k + i) * tokens, columns[i]);
+        for (int64_t j = 0; j < 8; j++)
+            _mm256_storeu_ps(out + (k + j) * tokens, columns[j]);
     }
     if (k < job->k_padded)
         memset(out + k * tokens, 0, (size_t)((job->k_padded - k) * tokens) * sizeof *out);
@@ -150,7 +150,7 @@ static void run_tile(const product *job, int64_t tile, int64_t b, int64_t p, int
         return;
     if (count > 1)
         kernel = tokens == 1 ? multiply_1_2_4 : tokens == 2 ? multiply_2_2_2 : multiply_3_2_2;
-    kernel(&group, job->x + tile * job->tile_floats, sums);
+    kernel(&group, job->x + (tile - job->first_tile) * job->tile_floats, sums);
     tmsi_epilogue_avx2(job->run, t, tokens, row, end - row, sums, MAX_ROWS);
 }
 
@@ -165,9 +165,7 @@ static int64_t panels_of_kernel(const product *job) {
 
 static void run_task(void *arg, int64_t i) {
     const product *job = arg;
-    int64_t first_tile = i / job->panel_tasks * BLOCK_TILES;
-    int64_t end_tile = tmsi_min(first_tile + BLOCK_TILES, job->tiles);
-    int64_t panel = i % job->panel_tasks * job->panels_at_once;
+    int64_t panel = i * job->panels_at_once;
     int64_t end = tmsi_min(panel + job->panels_at_once, job->panels);
 
     while (panel < end) {
@@ -175,29 +173,39 @@ static void run_task(void *arg, int64_t i) {
         int64_t count = panels_of_kernel(job);
         if (p + count > job->panels_across || panel + count > end)
             count = 1;
-        for (int64_t tile = first_tile; tile < end_tile; tile++)
-            run_tile(job, tile, b, p, count);
+        for (int64_t tile = 0; tile < job->tiles; tile++)
+            run_tile(job, job->first_tile + tile, b, p, count);
         panel += count;
     }
 }
 
+/* Panels of a task: as many as have TASK_FMAS with the tokens of a block of tiles. */
+static int64_t choose_panels(const product *job, int64_t tiles) {
+    const tmsi_row_blocks *w = job->w;
+    int64_t block_rows = job->panels / job->panels_across;
+    int64_t columns = w->offsets[block_rows] * w->block_columns / block_rows; /* of a panel */
+    int64_t fmas = tmsi_min(job->run->args->t, tiles * TMSI_TILE_TOKENS) * (w->lanes / 8) *
+                   tmsi_max(columns, 1);
+
+    return (int64_t)tmsi_round_up((size_t)tmsi_div_up(TASK_FMAS, fmas), MAX_PANELS);
+}
+
 void tmsi_rows_avx2(const tmsi_spmm_run *run, const tmsi_row_blocks *w) {
     const tms_spmm_problem *problem = run->problem;
-    const int64_t t = run->args->t;
-    int64_t block_count = tmsi_div_up(problem->n, w->block_rows), fmas;
+    int64_t all_tiles = tmsi_tile_count(run->args->t), blocks, block_tiles;
     product job = {.run = run, .w = w, .x = run->work};
 
-    job.tiles = tmsi_tile_count(t);
     job.k_padded = tmsi_tile_columns(problem->k, w->block_columns);
     job.tile_floats = tmsi_tile_floats(problem->k, w->block_columns);
     job.panels_across = tmsi_div_up(w->block_rows, w->lanes);
-    job.panels = block_count * job.panels_across;
-    fmas = tmsi_min(t, BLOCK_TILES * TMSI_TILE_TOKENS) * (w->lanes / 8) *
-           tmsi_max(w->offsets[block_count] * w->block_columns / block_count, 1);
-    job.panels_at_once = tmsi_min(tmsi_div_up(TASK_FMAS, fmas), job.panels);
-    job.panels_at_once = (int64_t)tmsi_round_up((size_t)job.panels_at_once, MAX_PANELS);
-    job.panel_tasks = tmsi_div_up(job.panels, job.panels_at_once);
-    tmsi_parallel_for(run->context, job.tiles, pack_tile, &job);
-    tmsi_parallel_for(run->context, tmsi_div_up(job.tiles, BLOCK_TILES) * job.panel_tasks, run_task,
-                      &job);
+    job.panels = tmsi_div_up(problem->n, w->block_rows) * job.panels_across;
+    blocks = tmsi_div_up(all_tiles, tmsi_tiles_at_once(job.tile_floats));
+    block_tiles = tmsi_div_up(all_tiles, blocks);
+    job.panels_at_once = choose_panels(&job, block_tiles);
+    for (; job.first_tile < all_tiles; job.first_tile += block_tiles) {
+        job.tiles = tmsi_min(block_tiles, all_tiles - job.first_tile);
+        tmsi_parallel_for(run->context, job.tiles, pack_tile, &job);
+        tmsi_parallel_for(run->context, tmsi_div_up(job.panels, job.panels_at_once), run_task,
+                          &job);
+    }
 }

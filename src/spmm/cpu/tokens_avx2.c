@@ -17,7 +17,8 @@ typedef struct product {
     int64_t k_padded;
     int64_t pack_tasks; /* of a panel */
     int64_t chunks;
-    float *x; /* packed: [panel][k_padded][64] */
+    int64_t first_panel, panels; /* packed now */
+    float *x;                    /* packed: [panel][k_padded][64] */
 } product;
 
 /* Tokens of panel p. */
@@ -35,12 +36,12 @@ static void pack_task(void *arg, int64_t i) {
     const product *job = arg;
     const tms_spmm_args *args = job->run->args;
     const int64_t k_count = job->run->problem->k;
-    int64_t p = i / job->pack_tasks, tokens = panel_tokens(job, p);
+    int64_t at = i / job->pack_tasks, p = job->first_panel + at, tokens = panel_tokens(job, p);
     int64_t first = i % job->pack_tasks * PACK_COLUMNS;
     int64_t end = tmsi_min(first + PACK_COLUMNS, job->k_padded);
     int64_t lanes = count_vectors(tokens) * 8;
     const float *x = (const float *)args->x + p * TMSI_PANEL_TOKENS * args->ldx;
-    float *out = job->x + p * job->k_padded * TMSI_PANEL_TOKENS;
+    float *out = job->x + at * job->k_padded * TMSI_PANEL_TOKENS;
 
     for (int64_t t = 0; t < lanes; t += 8)
         for (int64_t k = first; k < end; k += 8) {
@@ -76,14 +77,14 @@ static void write_sums(const tmsi_token_cell *cell, int64_t t, int64_t tokens) {
 /* One chunk of rows with one panel of tokens. */
 static void run_task(void *arg, int64_t i) {
     const product *job = arg;
-    int64_t p = i / job->chunks, tokens = panel_tokens(job, p);
+    int64_t at = i / job->chunks, p = job->first_panel + at, tokens = panel_tokens(job, p);
     int64_t row = i % job->chunks * TMSI_CHUNK_ROWS;
     _Alignas(TMSI_ALIGNMENT) float sums[TMSI_CHUNK_ROWS * TMSI_PANEL_TOKENS];
     tmsi_token_cell cell = {.run = job->run,
                             .row = row,
                             .rows = tmsi_min(TMSI_CHUNK_ROWS, job->run->problem->n - row),
                             .vectors = count_vectors(tokens),
-                            .x = job->x + p * job->k_padded * TMSI_PANEL_TOKENS,
+                            .x = job->x + at * job->k_padded * TMSI_PANEL_TOKENS,
                             .sums = sums};
 
     memset(sums, 0, sizeof sums);
@@ -96,12 +97,16 @@ static void run_task(void *arg, int64_t i) {
 }
 
 void tmsi_tokens_avx2(const tmsi_spmm_run *run, int64_t block_columns, tmsi_token_kernel kernel) {
-    int64_t panels = tmsi_div_up(run->args->t, TMSI_PANEL_TOKENS);
+    int64_t all_panels = tmsi_div_up(run->args->t, TMSI_PANEL_TOKENS);
+    int64_t at_once = tmsi_panels_at_once(run->problem->k);
     product job = {.run = run, .kernel = kernel, .block_columns = block_columns, .x = run->work};
 
-    job.k_padded = (int64_t)tmsi_round_up((size_t)run->problem->k, TMSI_X_PAD);
+    job.k_padded = tmsi_panel_columns(run->problem->k);
     job.pack_tasks = tmsi_div_up(job.k_padded, PACK_COLUMNS);
     job.chunks = tmsi_div_up(run->problem->n, TMSI_CHUNK_ROWS);
-    tmsi_parallel_for(run->context, panels * job.pack_tasks, pack_task, &job);
-    tmsi_parallel_for(run->context, panels * job.chunks, run_task, &job);
+    for (; job.first_panel < all_panels; job.first_panel += at_once) {
+        job.panels = tmsi_min(at_once, all_panels - job.first_panel);
+        tmsi_parallel_for(run->context, job.panels * job.pack_tasks, pack_task, &job);
+        tmsi_parallel_for(run->context, job.panels * job.chunks, run_task, &job);
+    }
 }

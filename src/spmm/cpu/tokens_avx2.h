@@ -16,15 +16,29 @@
 
 enum {
     TMSI_PANEL_TOKENS = 64,
-    TMSI_CHUNK_ROWS = 96, /* of w whose sums a task keeps */
-    TMSI_X_PAD = 32       /* packed k's are rounded up to this, with zeros */
+    TMSI_CHUNK_ROWS = 96,          /* of w whose sums a task keeps */
+    TMSI_X_PAD = 32,               /* packed k's are rounded up to this, with zeros */
+    TMSI_PANELS_BYTES = 512 * 1024 /* x that is packed and used before more is: it stays in the
+                                    * second-level cache while all of w passes */
 };
 
-/* Packed x: whole panels. */
+/* Packed k's. */
+static inline int64_t tmsi_panel_columns(int64_t k) {
+    return (k + TMSI_X_PAD - 1) / TMSI_X_PAD * TMSI_X_PAD;
+}
+
+/* Most panels that are packed at once. */
+static inline int64_t tmsi_panels_at_once(int64_t k) {
+    int64_t bytes = tmsi_panel_columns(k) * TMSI_PANEL_TOKENS * (int64_t)sizeof(float);
+    return bytes < TMSI_PANELS_BYTES ? TMSI_PANELS_BYTES / bytes : 1;
+}
+
+/* Packed x of that many tokens at most. */
 static inline size_t tmsi_tokens_work(int64_t k, int64_t t_max) {
     int64_t panels = (t_max + TMSI_PANEL_TOKENS - 1) / TMSI_PANEL_TOKENS;
-    int64_t k_padded = (k + TMSI_X_PAD - 1) / TMSI_X_PAD * TMSI_X_PAD;
-    return (size_t)(panels * k_padded * TMSI_PANEL_TOKENS) * sizeof(float);
+    int64_t most = tmsi_panels_at_once(k);
+    return (size_t)((panels < most ? panels : most) * tmsi_panel_columns(k) * TMSI_PANEL_TOKENS) *
+           sizeof(float);
 }
 
 /* What is to be done at once: one chunk of rows, one block of K, one panel of tokens. */
