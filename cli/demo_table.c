@@ -81,6 +81,17 @@ static json_t *share_json(bool is_there, const tms_share *share) {
                      cli_json_number(share->low), "high", cli_json_number(share->high));
 }
 
+/* Relative error of each layer that the row's job pruned. */
+static json_t *errors_json(const demo_row *row) {
+    json_t *object = json_object();
+
+    for (int64_t i = 0; i < tms_layer_table_count(row->layers); i++) {
+        const tms_layer_row *layer = tms_layer_table_row(row->layers, i);
+        json_object_set_new(object, layer->name, cli_json_number(layer->error));
+    }
+    return object;
+}
+
 static json_t *row_json(const demo_row *row) {
     const tms_eval_report *r = &row->report;
     bool is_judged = row->result != NULL;
@@ -106,6 +117,7 @@ static json_t *row_json(const demo_row *row) {
     json_object_set_new(object, "us_min", cli_json_number(row->us_min));
     json_object_set_new(object, "us_max", cli_json_number(row->us_max));
     json_object_set_new(object, "ratio_dense", cli_json_number(row->ratio));
+    json_object_set_new(object, "layer_errors", errors_json(row));
     return object;
 }
 

@@ -80,7 +80,8 @@ cli_exit cli_prune(int argc, char **argv) {
          "magnitude (default): the largest weights stay; wanda: weights\n"
          "times the norm of their input over the calibration texts"},
         {"--calib", NULL, "FILE", cli_take_text, &job.calibration,
-         "calibration texts for wanda, a text a line"},
+         "calibration texts, a text a line: wanda needs them; magnitude\nonly measures its error "
+         "on them"},
         {"--output", "-o", "OUT", cli_take_text, &job.out,
          "the file to write; a folder where IN is one"},
         {"--layers", NULL, "GLOB", cli_take_texts, &globs,

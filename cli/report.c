@@ -289,13 +289,10 @@ static void add_layer_errors(cli_buffer *page, const demo_state *demo) {
         cli_buffer_add(page, "<h2>Error of each layer</h2>\n");
         add_seed_warning(page, demo);
         cli_buffer_add(page, "<figure>\n");
-        cli_chart_pairs(page, pairs, (int)count, "relative error",
-                        "magnitude (e): change of the weights", "Wanda (f): change of the outputs");
-        cli_buffer_add(page,
-                       "<figcaption>2:4 on all layers. Magnitude knows no texts, so its error "
-                       "is that of the weights, ‖W′−W‖/‖W‖; Wanda's is that of the layer's "
-                       "outputs over the calibration texts. The two are different measures: "
-                       "compare layers within one colour.</figcaption>\n</figure>\n");
+        cli_chart_pairs(page, pairs, (int)count, "relative error", "magnitude (e)", "Wanda (f)");
+        cli_buffer_add(page, "<figcaption>2:4 on all layers: how far the outputs of a layer moved "
+                             "over the calibration texts, ‖X(W′−W)ᵀ‖ / ‖XWᵀ‖. Inputs are those of "
+                             "the model pruned so far.</figcaption>\n</figure>\n");
     }
     free(pairs);
     free(names);

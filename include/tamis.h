@@ -683,9 +683,10 @@ typedef struct tms_job_desc {
     const tms_pattern *pattern;
     tms_prune_method method;
     tms_norm block_norm;
-    const char *calibration; /* text file, a text a line: for wanda */
-    int32_t skip_unfit;      /* 1: layers the pattern cannot fit stay dense; 0: they are an error */
-    int32_t has_format;      /* pack: 1: `format`; 0: the smallest for each layer */
+    const char
+        *calibration;   /* text file, a text a line: wanda needs it, others measure error on it */
+    int32_t skip_unfit; /* 1: layers the pattern cannot fit stay dense; 0: they are an error */
+    int32_t has_format; /* pack: 1: `format`; 0: the smallest for each layer */
     tms_format format;
     tms_progress progress; /* or NULL */
     void *progress_user;

@@ -179,6 +179,12 @@ static tms_status match_network(const prune_job *self, const tmsi_network *netwo
     return TMS_OK;
 }
 
+/* A method that needs no texts may be given some all the same: the error is then measured on them.
+ */
+static bool is_calibrated(const tms_job_desc *desc) {
+    return desc->calibration != NULL || tmsi_methods[desc->method].needs_calibration;
+}
+
 static tms_status read_calibration(prune_job *self) {
     const char *path = self->base.desc->calibration;
     tms_status status;
@@ -232,7 +238,7 @@ static tms_status begin_prune(prune_job *self) {
     TMS_TRY(tmsi_job_choose(job));
     TMS_TRY(tmsi_job_need_layers(job));
     TMS_TRY(mark_unfit(self));
-    if (tmsi_methods[self->settings.method].needs_calibration)
+    if (is_calibrated(job->desc))
         TMS_TRY(read_calibration(self));
     rows = (size_t)job->layer_count;
     TMS_TRY(tmsi_alloc(job->context, rows, sizeof *self->recorded, &self->recorded));
@@ -248,7 +254,7 @@ done:
 /* All tensors but the layers that were calibrated. */
 static tms_status write_tensors(prune_job *self) {
     tmsi_job *job = &self->base;
-    bool is_calibrated = tmsi_methods[self->settings.method].needs_calibration;
+    bool is_done = is_calibrated(job->desc); /* block by block, before */
     tms_status status = TMS_OK;
 
     job->total = tmsi_job_tensor_bytes(job);
@@ -257,7 +263,7 @@ static tms_status write_tensors(prune_job *self) {
         const tms_layer_row *row = tmsi_job_row(job, i);
         bool is_pruned = row != NULL && !row->is_skipped;
         TMS_TRY(tmsi_job_step(job, tensor->name, 0));
-        if (is_pruned && is_calibrated)
+        if (is_pruned && is_done)
             TMS_TRY(tmsi_job_step(job, tensor->name, tensor->bytes));
         else
             TMS_TRY(is_pruned ? prune_layer(self, i) : tmsi_output_copy(self->output, i));
@@ -289,7 +295,7 @@ tms_status tmsi_prune_run(tms_context *context, const tms_job_desc *desc,
     self.run.block_norm = desc->block_norm;
     TMS_TRY(tmsi_job_begin(context, desc, &self.base));
     TMS_TRY(begin_prune(&self));
-    if (tmsi_methods[desc->method].needs_calibration)
+    if (is_calibrated(desc))
         TMS_TRY(prune_calibrated(&self));
     TMS_TRY(write_tensors(&self));
     TMS_TRY(print_record(&self, true, &record));
