@@ -64,20 +64,21 @@ int64_t tmsi_bench_layers_samples(const tmsi_bench *bench) {
 tms_status tmsi_bench_layers(tmsi_bench *bench) {
     const tms_bench_desc *desc = bench->desc;
     tms_context *context = bench->context;
+    tms_checkpoint *checkpoint = bench->checkpoint;
     char pattern[TMS_PATTERN_TEXT_MAX];
     tmsi_weight weight = {0};
     json_t *record = NULL;
     float *w = NULL;
     tms_status status;
 
-    if (bench->checkpoint == NULL)
+    if (checkpoint == NULL)
         return TMS_OK;
-    TMS_TRY(tmsi_record_read(bench->checkpoint, &record));
+    TMS_TRY(tmsi_record_read(checkpoint, &record));
     for (int64_t i = 0; i < bench->layer_count; i++) {
-        const tms_tensor *tensor = &bench->checkpoint->tensors[bench->layers[i]].tensor;
+        const tms_tensor *tensor = &checkpoint->tensors[bench->layers[i]].tensor;
         int64_t n = tensor->shape[0], k = tensor->shape[1];
 
-        TMS_TRY(tmsi_weights_matrix(bench->checkpoint, record, "", tensor->name, n, k, &weight));
+        TMS_TRY(tmsi_weights_matrix(checkpoint, record, "", tensor->name, n, k, &weight));
         TMS_TRY(tmsi_alloc(context, (size_t)(n * k), sizeof *w, &w));
         tmsi_matrix_rows_f32(&weight.matrix, 0, n, w);
         print_pattern(&weight, record, pattern);
