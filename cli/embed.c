@@ -89,7 +89,7 @@ static cli_exit run_embed(const cli_session *session, const char *path, const em
         return cli_fail(CLI_MISUSE, "where to? -o OUT.safetensors (or -o -) is missing");
     /* The writer refuses it too, but only when all the work is done. */
     if (strcmp(line->out, "-") != 0 && !line->force && access(line->out, F_OK) == 0)
-        return cli_fail(CLI_FAILED, "%s is there already; --force replaces it", line->out);
+        return cli_fail(CLI_FAILED, "output \"%s\" exists: --force replaces it", line->out);
     desc.dense_kernels = line->dense_kernels;
     status = tms_lines_open(session->context, line->text, &lines);
     if (status == TMS_OK)

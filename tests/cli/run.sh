@@ -3,6 +3,10 @@
 # nothing of the user's environment that would show, and compares what it printed.
 set -u
 script=$1
+if grep -q '^# needs python3' "$script" && ! command -v python3 > /dev/null; then
+    echo "skipped: needs python3"
+    exit 77
+fi
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 PATH=$(dirname "$2"):$PATH
