@@ -6,7 +6,8 @@
 #include <string.h>
 
 #include "model/eval.h"
-#include "support/support.h"
+#include "model/model.h"
+#include "support/encoder.h"
 
 static void write_file(const char *folder, const char *name, const char *text) {
     char path[512];
@@ -251,6 +252,64 @@ static void ranks_of_near_ties_are_those_of_exact_cosines(void **state) {
     tms_context_destroy(context);
 }
 
+typedef struct progress_seen {
+    int64_t done, total, stop_at; /* stop_at: of texts; 0: never */
+} progress_seen;
+
+static int32_t see_progress(void *user, const char *what, int64_t done, int64_t total) {
+    progress_seen *seen = user;
+
+    assert_string_equal(what, "texts");
+    assert_true(done >= seen->done);
+    seen->done = done;
+    seen->total = total;
+    return seen->stop_at > 0 && done >= seen->stop_at;
+}
+
+/* The whole way on a small model: ranks are those of its embeddings, progress counts all texts. */
+static void run_ranks_what_the_model_embeds(void **state) {
+    enum { HIDDEN = 16, WORDS = 5, ASKED = 3 };
+    static const test_encoder_shape shape = {
+        .layers = 1, .hidden = HIDDEN, .heads = 2, .intermediate = 24, .activation = "gelu"};
+    const tmsi_dictionary_size size = {ASKED, WORDS, 2};
+    tms_context *context = test_context(1, 0);
+    test_encoder *encoder = test_encoder_create(&shape, test_seed());
+    float asked[ASKED * HIDDEN], words[WORDS * HIDDEN];
+    progress_seen seen = {0};
+    tms_eval *eval = NULL;
+    tms_model *model = NULL;
+    tms_eval_result *result = NULL;
+    int64_t ranks[ASKED];
+    char wordnet[256], folder[256];
+    (void)state;
+
+    make_wordnet(wordnet);
+    test_folder_make(folder);
+    test_encoder_write(encoder, folder);
+    assert_ok(tmsi_eval_create(context, wordnet, &size, &eval));
+    assert_ok(tms_model_open(context, folder, NULL, &model));
+    assert_ok(tms_eval_run(eval, model, see_progress, &seen, &result));
+    assert_int_equal(seen.done, ASKED + WORDS);
+    assert_int_equal(seen.total, ASKED + WORDS);
+    assert_ok(tms_model_embed(model, eval->dictionary.queries.texts,
+                              eval->dictionary.queries.lengths, ASKED, NULL, NULL, asked));
+    assert_ok(tms_model_embed(model, eval->dictionary.candidates.texts,
+                              eval->dictionary.candidates.lengths, WORDS, NULL, NULL, words));
+    assert_memory_equal(result->definitions, asked, sizeof asked);
+    assert_ok(tmsi_eval_rank(eval, asked, words, HIDDEN, ranks));
+    assert_memory_equal(result->ranks, ranks, sizeof ranks);
+    tms_eval_result_destroy(result);
+    seen = (progress_seen){.stop_at = ASKED + 1};
+    assert_fails(tms_eval_run(eval, model, see_progress, &seen, &result), TMS_ERR_CANCELLED,
+                 "stopped");
+    tms_model_close(model);
+    tms_eval_destroy(eval);
+    test_encoder_free(encoder);
+    test_folder_remove(folder);
+    test_folder_remove(wordnet);
+    tms_context_destroy(context);
+}
+
 static void assert_near(double found, double expected, double tolerance) {
     if (!(fabs(found - expected) <= tolerance))
         fail_msg("%.9g, but expected %.9g", found, expected);
@@ -300,6 +359,7 @@ int main(void) {
         cmocka_unit_test(create_survives_running_out_of_memory),
         cmocka_unit_test(ranks_count_what_is_strictly_nearer),
         cmocka_unit_test(ranks_of_near_ties_are_those_of_exact_cosines),
+        cmocka_unit_test(run_ranks_what_the_model_embeds),
         cmocka_unit_test(the_report_has_the_textbook_intervals),
     };
     return cmocka_run_group_tests_name("eval", tests, NULL, NULL);

@@ -32,6 +32,22 @@ void tmsi_eval_destroy(tms_eval *eval) {
     tmsi_free(eval->context, eval);
 }
 
+/* Both embeddings as one count of texts. */
+typedef struct joint_progress {
+    tms_progress progress; /* or NULL */
+    void *user;
+    int64_t before, total;
+} joint_progress;
+
+static int32_t report_joint(void *arg, const char *what, int64_t done, int64_t total) {
+    const joint_progress *self = arg;
+
+    (void)total;
+    return self->progress == NULL
+               ? 0
+               : self->progress(self->user, what, self->before + done, self->total);
+}
+
 tms_status tmsi_eval_run(const tms_eval *eval, tms_model *model, tms_progress progress,
                          void *progress_user, tms_eval_result **out_result) {
     const tmsi_dictionary *dictionary = &eval->dictionary;
@@ -40,6 +56,7 @@ tms_status tmsi_eval_run(const tms_eval *eval, tms_model *model, tms_progress pr
     size_t hidden = (size_t)model->bert->config.hidden;
     tms_status status = TMS_OK;
     tms_eval_result *self = NULL;
+    joint_progress joint = {progress, progress_user, 0, queries->count + words->count};
     float *candidates = NULL;
     double start;
 
@@ -53,10 +70,11 @@ tms_status tmsi_eval_run(const tms_eval *eval, tms_model *model, tms_progress pr
                        &self->definitions));
     TMS_TRY(tmsi_alloc(context, (size_t)words->count * hidden, sizeof *candidates, &candidates));
     start = 1e-6 * tmsi_clock_us();
-    TMS_TRY(tmsi_model_embed(model, queries->texts, queries->lengths, queries->count, progress,
-                             progress_user, self->definitions));
-    TMS_TRY(tmsi_model_embed(model, words->texts, words->lengths, words->count, progress,
-                             progress_user, candidates));
+    TMS_TRY(tmsi_model_embed(model, queries->texts, queries->lengths, queries->count, report_joint,
+                             &joint, self->definitions));
+    joint.before = queries->count;
+    TMS_TRY(tmsi_model_embed(model, words->texts, words->lengths, words->count, report_joint,
+                             &joint, candidates));
     self->seconds = 1e-6 * tmsi_clock_us() - start;
     TMS_TRY(tmsi_eval_rank(eval, self->definitions, candidates, self->hidden, self->ranks));
     *out_result = self;
