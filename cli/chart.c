@@ -110,23 +110,25 @@ static void widen(double *low, double *high, double value) {
     }
 }
 
-static void add_point(cli_buffer *page, const cli_point *p, const scale *xs, const scale *ys) {
-    const char *class = p->series == 0 ? "one" : "two";
+/* A dot where the point is, its letter to the left or right of it: neighbours in the list, which
+ * often lie on one spot, take different sides. */
+static void add_point(cli_buffer *page, const cli_point *p, bool is_left, const scale *xs,
+                      const scale *ys) {
     double x = place(xs, p->x), y = place(ys, p->y);
     char letter[2] = {p->letter, '\0'};
 
-    cli_buffer_add(page, "<g class=\"%s\"><title>", class);
+    cli_buffer_add(page, "<g class=\"%s\"><title>", p->series == 0 ? "one" : "two");
     cli_buffer_add_escaped(page, p->name);
     cli_buffer_add(page, "</title>\n");
     if (isfinite(p->y_low) && isfinite(p->y_high))
         add_line(page, "whisker", x, place(ys, p->y_low), x, place(ys, p->y_high));
     if (isfinite(p->x_low) && isfinite(p->x_high))
         add_line(page, "whisker", place(xs, p->x_low), y, place(xs, p->x_high), y);
-    cli_buffer_add(page, "<circle cx=\"%.1f\" cy=\"%.1f\" r=\"10\"/>\n", x, y);
     cli_buffer_add(page,
+                   "<circle cx=\"%.1f\" cy=\"%.1f\" r=\"5\"/>\n"
                    "<text class=\"letter\" x=\"%.1f\" y=\"%.1f\" text-anchor=\"middle\">%s"
                    "</text></g>\n",
-                   x, y + 4.5, letter);
+                   x, y, is_left ? x - 13 : x + 13, y - 7, letter);
 }
 
 void cli_chart_scatter(cli_buffer *page, const cli_point *points, int count, const char *x_title,
@@ -154,7 +156,7 @@ void cli_chart_scatter(cli_buffer *page, const cli_point *points, int count, con
     add_line(page, "mark", place(&xs, mark), TOP, place(&xs, mark), BOTTOM);
     for (int i = 0; i < count; i++)
         if (is_drawn(&points[i]))
-            add_point(page, &points[i], &xs, &ys);
+            add_point(page, &points[i], i % 2 == 0, &xs, &ys);
     cli_buffer_add(page, "</svg>\n");
 }
 

@@ -16,7 +16,7 @@ static const char style[] =
     "--line:#333b46;--one:#6ea8f0;--two:#f0975a;--band:#1d232b}}\n"
     "body{margin:0;background:var(--paper);color:var(--ink);"
     "font:16px/1.55 system-ui,sans-serif}\n"
-    "main{max-width:860px;margin:0 auto;padding:32px 20px 64px}\n"
+    "main{max-width:920px;margin:0 auto;padding:32px 20px 64px}\n"
     "h1{font-size:1.7em;line-height:1.25;margin:0 0 .4em}\n"
     "h2{font-size:1.15em;margin:2.2em 0 .3em}\n"
     "p{margin:.4em 0 .8em;max-width:46em}.soft,figcaption{color:var(--soft);font-size:.88em}\n"
@@ -25,7 +25,8 @@ static const char style[] =
     "width:100%}\n"
     "th{font-weight:600;text-align:left;border-bottom:2px solid var(--line);vertical-align:bottom}"
     "td{border-bottom:1px solid var(--line)}th,td{padding:.35em .5em}\n"
-    ".n{text-align:right;white-space:nowrap}.wide{overflow-x:auto}small{color:var(--soft)}\n"
+    ".n{text-align:right}.n,td:nth-child(2){white-space:nowrap}.wide{overflow-x:auto}small{color:"
+    "var(--soft)}\n"
     "tbody tr:nth-child(even){background:var(--band)}b.win{color:var(--one)}b.lose{color:var("
     "--two)}\n"
     "figure{margin:.6em 0 0}svg{width:100%;height:auto;display:block}\n"
@@ -35,7 +36,8 @@ static const char style[] =
     ".ink{stroke:var(--ink);stroke-width:1.5}.whisker{stroke-width:1.5;opacity:.55}\n"
     ".one{fill:var(--one);stroke:none}.two{fill:var(--two);stroke:none}"
     ".one .whisker{stroke:var(--one)}.two .whisker{stroke:var(--two)}\n"
-    "svg text.letter{fill:var(--paper);font-weight:700}\n";
+    ".one text.letter{fill:var(--one)}.two text.letter{fill:var(--two)}"
+    "svg text.letter{font-size:15px;font-weight:700}\n";
 
 static void add_head(cli_buffer *page, const demo_state *demo) {
     cli_buffer_add(
