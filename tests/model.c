@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "model/bert.h"
 #include "model/model.h"
 #include "model/network.h"
 #include "support/encoder.h"
@@ -19,7 +20,8 @@ static void open_refuses_broken_configs(void **state) {
         tms_status status;
         const char *sentence;
     } cases[] = {
-        {"model_type", "\"gpt2\"", TMS_ERR_UNSUPPORTED, "model_type is \"gpt2\""},
+        {"model_type", "\"gpt2\"", TMS_ERR_UNSUPPORTED,
+         "model_type is \"gpt2\", but the architectures that can be run are: bert"},
         {"hidden_act", "\"swish\"", TMS_ERR_UNSUPPORTED, "hidden_act is \"swish\""},
         {"hidden_act", "3", TMS_ERR_FORMAT, "hidden_act"},
         {"hidden_size", "-16", TMS_ERR_FORMAT, "hidden_size"},

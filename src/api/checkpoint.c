@@ -42,7 +42,9 @@ const char *tms_checkpoint_metadata(const tms_checkpoint *checkpoint, const char
 }
 
 const char *tms_checkpoint_architecture(const tms_checkpoint *checkpoint) {
-    return checkpoint == NULL ? NULL : tmsi_architecture_name(checkpoint);
+    const tmsi_architecture *found = checkpoint == NULL ? NULL : tmsi_architecture_find(checkpoint);
+
+    return found == NULL ? NULL : found->name;
 }
 
 int32_t tms_checkpoint_is_packed(const tms_checkpoint *checkpoint) {

@@ -7,7 +7,7 @@
 tms_status tms_model_open(tms_context *context, const char *path, const tms_model_desc *given,
                           tms_model **out_model) {
     tms_model_desc desc = tms_model_desc_default();
-    tmsi_bert_options options = {0};
+    tmsi_encoder_options options = {0};
     tms_status status = TMS_OK;
 
     tmsi_enter(__func__);

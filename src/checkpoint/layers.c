@@ -7,24 +7,15 @@
 #include "base/dtype.h"
 #include "base/memory.h"
 
-/* Architectures, a row each: the model_type of config.json, and the names of its blocks' linear
- * layers, in which # is a block's number. Any prefix that ends in a dot may stand before. */
-static const struct {
-    const char *name;
-    const char *layers[8];
-} architectures[] = {
-    {"bert",
-     {"encoder.layer.#.attention.self.query.weight", "encoder.layer.#.attention.self.key.weight",
-      "encoder.layer.#.attention.self.value.weight",
-      "encoder.layer.#.attention.output.dense.weight", "encoder.layer.#.intermediate.dense.weight",
-      "encoder.layer.#.output.dense.weight"}},
+const tmsi_architecture tmsi_architectures[TMSI_ARCHITECTURE_COUNT] = {
+#define TMSI_ARCHITECTURE(word, model_type, ...)                                                   \
+    {model_type, sizeof((const char *[]){__VA_ARGS__}) / sizeof(const char *),                     \
+     (const char *const[]){__VA_ARGS__}},
+#include "checkpoint/architecture.def"
+#undef TMSI_ARCHITECTURE
 };
 
-enum {
-    ARCHITECTURE_COUNT = sizeof architectures / sizeof *architectures,
-    LAYERS_MAX = sizeof architectures->layers / sizeof *architectures->layers,
-    NAMES_SHOWN = 5, /* in the sentence about a glob that names nothing */
-};
+enum { NAMES_SHOWN = 5 }; /* in the sentence about a glob that names nothing */
 
 /* Whether the whole text has the template's form, # standing for digits. */
 static bool form_matches(const char *form, const char *text) {
@@ -41,11 +32,18 @@ static bool form_matches(const char *form, const char *text) {
     return *text == '\0';
 }
 
-static bool is_linear(int architecture, const char *name) {
+void tmsi_layer_name(const char *form, int64_t block, char out[TMSI_LAYER_NAME_MAX]) {
+    const char *number = strchr(form, '#');
+
+    snprintf(out, TMSI_LAYER_NAME_MAX, "%.*s%" PRId64 "%s", (int)(number - form), form, block,
+             number + 1);
+}
+
+static bool is_linear(const tmsi_architecture *architecture, const char *name) {
     for (const char *part = name; part != NULL; part = strchr(part, '.')) {
         part += *part == '.';
-        for (int i = 0; i < LAYERS_MAX && architectures[architecture].layers[i] != NULL; i++)
-            if (form_matches(architectures[architecture].layers[i], part))
+        for (int32_t i = 0; i < architecture->layer_count; i++)
+            if (form_matches(architecture->layers[i], part))
                 return true;
     }
     return false;
@@ -55,23 +53,18 @@ bool tmsi_tensor_is_layer(const tms_tensor *tensor) {
     return tensor->rank == 2 && tmsi_dtype_is_weight(tensor->dtype);
 }
 
-/* The row of the table, or -1. A model_type that the table lacks says no more than none. */
-static int find_architecture(const tms_checkpoint *checkpoint) {
+/* A model_type that the table lacks says no more than none. */
+const tmsi_architecture *tmsi_architecture_find(const tms_checkpoint *checkpoint) {
     const char *type = json_string_value(json_object_get(checkpoint->config, "model_type"));
 
-    for (int a = 0; type != NULL && a < ARCHITECTURE_COUNT; a++)
-        if (strcmp(architectures[a].name, type) == 0)
-            return a;
-    for (int a = 0; a < ARCHITECTURE_COUNT; a++)
+    for (int a = 0; type != NULL && a < TMSI_ARCHITECTURE_COUNT; a++)
+        if (strcmp(tmsi_architectures[a].name, type) == 0)
+            return &tmsi_architectures[a];
+    for (int a = 0; a < TMSI_ARCHITECTURE_COUNT; a++)
         for (int64_t i = 0; i < checkpoint->tensor_count; i++)
-            if (is_linear(a, checkpoint->tensors[i].tensor.name))
-                return a;
-    return -1;
-}
-
-const char *tmsi_architecture_name(const tms_checkpoint *checkpoint) {
-    int a = find_architecture(checkpoint);
-    return a < 0 ? NULL : architectures[a].name;
+            if (is_linear(&tmsi_architectures[a], checkpoint->tensors[i].tensor.name))
+                return &tmsi_architectures[a];
+    return NULL;
 }
 
 /* The names there are, so that the user need not look them up: the first few and how many. */
@@ -97,7 +90,7 @@ static tms_status fail_glob(const tms_checkpoint *checkpoint, const char *glob) 
 tms_status tmsi_layers_choose(const tms_checkpoint *checkpoint, const char *const *globs,
                               int32_t glob_count, int64_t **out, int64_t *out_count) {
     tms_context *context = checkpoint->context;
-    int architecture = find_architecture(checkpoint);
+    const tmsi_architecture *architecture = tmsi_architecture_find(checkpoint);
     tms_status status = TMS_OK;
     bool *is_used = NULL;
     int64_t *chosen = NULL, count = 0;
@@ -107,7 +100,7 @@ tms_status tmsi_layers_choose(const tms_checkpoint *checkpoint, const char *cons
     for (int64_t i = 0; i < checkpoint->tensor_count; i++) {
         const tms_tensor *tensor = &checkpoint->tensors[i].tensor;
         bool is_chosen =
-            glob_count == 0 && (architecture < 0 || is_linear(architecture, tensor->name));
+            glob_count == 0 && (architecture == NULL || is_linear(architecture, tensor->name));
         if (!tmsi_tensor_is_layer(tensor))
             continue;
         for (int32_t g = 0; g < glob_count; g++)

@@ -5,8 +5,27 @@
 
 #include "checkpoint/checkpoint.h"
 
-/* "bert", or NULL where neither config.json nor the tensor names say. */
-const char *tmsi_architecture_name(const tms_checkpoint *checkpoint);
+typedef struct tmsi_architecture {
+    const char *name; /* model_type in config.json */
+    int32_t layer_count;
+    const char *const *layers; /* forms of a block's weights' names, # for the block's number */
+} tmsi_architecture;
+
+enum {
+#define TMSI_ARCHITECTURE(word, ...) TMSI_ARCHITECTURE_##word,
+#include "checkpoint/architecture.def"
+#undef TMSI_ARCHITECTURE
+    TMSI_ARCHITECTURE_COUNT
+};
+
+extern const tmsi_architecture tmsi_architectures[TMSI_ARCHITECTURE_COUNT];
+
+/* The row of the checkpoint; NULL where neither config.json nor the tensor names say. */
+const tmsi_architecture *tmsi_architecture_find(const tms_checkpoint *checkpoint);
+
+/* The form with the block's number in it; cut where it would not fit. */
+enum { TMSI_LAYER_NAME_MAX = 128 };
+void tmsi_layer_name(const char *form, int64_t block, char out[TMSI_LAYER_NAME_MAX]);
 
 /* A 2-D tensor of f32, bf16 or f16. */
 bool tmsi_tensor_is_layer(const tms_tensor *tensor);

@@ -41,8 +41,8 @@ static void cut_batches(tmsi_batches *self) {
     int64_t first = 0;
 
     for (int64_t place = 0; place < self->count; place++) {
-        if (self->offsets[place + 1] - self->offsets[first] > TMSI_BERT_BATCH_TOKENS ||
-            place - first == TMSI_BERT_BATCH_TEXTS) {
+        if (self->offsets[place + 1] - self->offsets[first] > TMSI_BATCH_TOKENS ||
+            place - first == TMSI_BATCH_TEXTS) {
             self->firsts[++self->batch_count] = place;
             first = place;
         }

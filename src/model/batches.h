@@ -16,12 +16,12 @@ typedef struct tmsi_batches {
 } tmsi_batches;
 
 /* Tokenises and sorts by length, so that a batch's texts are alike. A batch holds what
- * tmsi_bert_run_block takes. */
+ * an encoder takes. */
 tms_status tmsi_batches_create(const tms_model *model, const char *const *texts,
                                const size_t *lengths, int64_t count, tmsi_batches *out);
 void tmsi_batches_free(tmsi_batches *batches); /* takes a zero-filled one */
 
-/* Texts and ids of one batch; offsets has room for TMSI_BERT_BATCH_TEXTS + 1. */
+/* Texts and ids of one batch; offsets has room for TMSI_BATCH_TEXTS + 1. */
 tmsi_text_rows tmsi_batches_rows(const tmsi_batches *batches, int64_t batch, int64_t *offsets,
                                  const int32_t **out_ids);
 

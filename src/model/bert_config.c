@@ -54,27 +54,27 @@ done:
     return status;
 }
 
-tms_status tmsi_bert_config_read(const json_t *config, tmsi_bert_config *out) {
+tms_status tmsi_bert_configure(tmsi_bert *self) {
+    const json_t *config = self->base.checkpoint->config;
+    tmsi_encoder_sizes *sizes = &self->base.sizes;
     tms_status status = TMS_OK;
-    tmsi_bert_config self = {.norm_eps = 1e-12};
 
-    TMS_TRY(require_text(config, "model_type", "bert"));
     TMS_TRY(require_text(config, "position_embedding_type", "absolute"));
-    TMS_TRY(tmsi_json_int(config, "num_hidden_layers", 0, LAYERS_MAX, &self.layers));
-    TMS_TRY(tmsi_json_int(config, "hidden_size", 1, FEATURES_MAX, &self.hidden));
-    TMS_TRY(tmsi_json_int(config, "num_attention_heads", 1, self.hidden, &self.heads));
-    TMS_TRY(tmsi_json_int(config, "intermediate_size", 1, FEATURES_MAX, &self.intermediate));
-    TMS_TRY(tmsi_json_int(config, "vocab_size", 1, VOCABULARY_MAX, &self.vocabulary));
-    TMS_TRY(tmsi_json_int(config, "max_position_embeddings", 2, POSITIONS_MAX, &self.positions));
+    TMS_TRY(tmsi_json_int(config, "num_hidden_layers", 0, LAYERS_MAX, &sizes->blocks));
+    TMS_TRY(tmsi_json_int(config, "hidden_size", 1, FEATURES_MAX, &sizes->hidden));
+    TMS_TRY(tmsi_json_int(config, "num_attention_heads", 1, sizes->hidden, &sizes->heads));
+    TMS_TRY(tmsi_json_int(config, "intermediate_size", 1, FEATURES_MAX, &sizes->intermediate));
+    TMS_TRY(tmsi_json_int(config, "vocab_size", 1, VOCABULARY_MAX, &sizes->vocabulary));
+    TMS_TRY(tmsi_json_int(config, "max_position_embeddings", 2, POSITIONS_MAX, &sizes->positions));
+    self->norm_eps = 1e-12;
     if (json_object_get(config, "layer_norm_eps") != NULL)
-        TMS_TRY(tmsi_json_real(config, "layer_norm_eps", 0.0, 1.0, &self.norm_eps));
-    TMS_TRY(read_activation(config, &self.activation));
-    if (self.hidden % self.heads != 0)
+        TMS_TRY(tmsi_json_real(config, "layer_norm_eps", 0.0, 1.0, &self->norm_eps));
+    TMS_TRY(read_activation(config, &self->activation));
+    if (sizes->hidden % sizes->heads != 0)
         TMS_TRY(
             tmsi_fail(TMS_ERR_FORMAT,
                       "hidden_size is %lld, but must be a multiple of num_attention_heads, %lld",
-                      (long long)self.hidden, (long long)self.heads));
-    *out = self;
+                      (long long)sizes->hidden, (long long)sizes->heads));
 done:
     return status;
 }

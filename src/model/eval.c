@@ -53,7 +53,7 @@ tms_status tmsi_eval_run(const tms_eval *eval, tms_model *model, tms_progress pr
     const tmsi_dictionary *dictionary = &eval->dictionary;
     const tmsi_text_list *queries = &dictionary->queries, *words = &dictionary->candidates;
     tms_context *context = eval->context;
-    size_t hidden = (size_t)model->bert->config.hidden;
+    size_t hidden = (size_t)model->encoder->sizes.hidden;
     tms_status status = TMS_OK;
     tms_eval_result *self = NULL;
     joint_progress joint = {progress, progress_user, 0, queries->count + words->count};

@@ -5,6 +5,7 @@
 
 #include "base/memory.h"
 #include "model/batches.h"
+#include "model/pooling.h"
 
 enum {
     VOCABULARY_BYTES_MAX = 64 << 20,
@@ -69,14 +70,14 @@ done:
 }
 
 static tms_status check_sizes(const tms_model *self, int64_t max_tokens) {
-    const tmsi_bert_config *config = &self->bert->config;
+    const tmsi_encoder_sizes *sizes = &self->encoder->sizes;
     int64_t tokens = tmsi_tokenizer_count(self->tokenizer);
-    int64_t longest = tmsi_min(config->positions, TMSI_BERT_BATCH_TOKENS);
+    int64_t longest = tmsi_min(sizes->positions, TMSI_BATCH_TOKENS);
 
-    if (tokens > config->vocabulary)
+    if (tokens > sizes->vocabulary)
         return tmsi_fail(TMS_ERR_FORMAT,
                          "vocab.txt has %lld tokens, but config.json's vocab_size is %lld",
-                         (long long)tokens, (long long)config->vocabulary);
+                         (long long)tokens, (long long)sizes->vocabulary);
     if (max_tokens > longest)
         return tmsi_fail(TMS_ERR_INVALID,
                          "max_tokens is %lld, but this model takes texts of at most %lld tokens",
@@ -84,8 +85,9 @@ static tms_status check_sizes(const tms_model *self, int64_t max_tokens) {
     return TMS_OK;
 }
 
-tms_status tmsi_model_open(tms_context *context, const char *path, const tmsi_bert_options *options,
-                           int64_t max_tokens, tms_model **out_model) {
+tms_status tmsi_model_open(tms_context *context, const char *path,
+                           const tmsi_encoder_options *options, int64_t max_tokens,
+                           tms_model **out_model) {
     tms_status status = TMS_OK;
     tms_checkpoint *checkpoint = NULL;
     tms_model *self = NULL;
@@ -97,7 +99,7 @@ tms_status tmsi_model_open(tms_context *context, const char *path, const tmsi_be
         TMS_TRY(tmsi_fail(TMS_ERR_FORMAT,
                           "%s is no model: a folder with config.json, vocab.txt and weights is",
                           path));
-    status = tmsi_bert_create(checkpoint, options, &self->bert);
+    status = tmsi_encoder_create(checkpoint, options, &self->encoder);
     if (status != TMS_OK)
         TMS_TRY(tmsi_fail_in(status, "%s", path));
     checkpoint = NULL; /* now the encoder's */
@@ -105,7 +107,7 @@ tms_status tmsi_model_open(tms_context *context, const char *path, const tmsi_be
     TMS_TRY(check_sizes(self, max_tokens));
     self->max_tokens = max_tokens > 0
                            ? max_tokens
-                           : tmsi_min(TMSI_MODEL_TOKENS_DEFAULT, self->bert->config.positions);
+                           : tmsi_min(TMSI_MODEL_TOKENS_DEFAULT, self->encoder->sizes.positions);
     *out_model = self;
     self = NULL;
 done:
@@ -117,24 +119,24 @@ done:
 void tmsi_model_close(tms_model *model) {
     if (model == NULL)
         return;
-    tmsi_bert_destroy(model->bert);
+    tmsi_encoder_destroy(model->encoder);
     tmsi_tokenizer_destroy(model->context, model->tokenizer);
     tmsi_free(model->context, model);
 }
 
 void tmsi_model_describe(const tms_model *model, tms_model_info *out_info) {
-    const tmsi_bert_config *config = &model->bert->config;
+    const tmsi_encoder_sizes *sizes = &model->encoder->sizes;
     const tmsi_linear *linear;
     tms_model_info info = {.struct_size = sizeof info,
-                           .architecture = "bert",
-                           .layers = config->layers,
-                           .hidden = config->hidden,
-                           .heads = config->heads,
-                           .intermediate = config->intermediate,
-                           .vocabulary = config->vocabulary,
+                           .architecture = model->encoder->architecture->name,
+                           .layers = sizes->blocks,
+                           .hidden = sizes->hidden,
+                           .heads = sizes->heads,
+                           .intermediate = sizes->intermediate,
+                           .vocabulary = sizes->vocabulary,
                            .max_tokens = model->max_tokens};
 
-    for (int64_t i = 0; (linear = tmsi_bert_linear(model->bert, i)) != NULL; i++) {
+    for (int64_t i = 0; (linear = tmsi_encoder_linear(model->encoder, i)) != NULL; i++) {
         info.image_bytes += linear->image.bytes;
         info.dense_bytes += (size_t)(linear->n * linear->k) * sizeof(float);
         info.linear_weights += linear->n * linear->k;
@@ -147,10 +149,9 @@ size_t tmsi_model_kernels(const tms_model *model, char *text, size_t text_bytes)
     const tmsi_linear *linear;
     size_t used = 0;
 
-    for (int64_t i = 0; (linear = tmsi_bert_linear(model->bert, i)) != NULL; i++) {
+    for (int64_t i = 0; (linear = tmsi_encoder_linear(model->encoder, i)) != NULL; i++) {
         bool has_room = used < text_bytes;
-        const char *kernel =
-            tmsi_spmm_plan_choice(linear->plan, TMSI_BERT_BATCH_TOKENS)->kernel->name;
+        const char *kernel = tmsi_spmm_plan_choice(linear->plan, TMSI_BATCH_TOKENS)->kernel->name;
         used += (size_t)snprintf(has_room ? text + used : NULL, has_room ? text_bytes - used : 0,
                                  "%s: %lld x %lld, %s\n", linear->name, (long long)linear->n,
                                  (long long)linear->k, kernel);
@@ -181,25 +182,24 @@ static tms_status report(tms_progress progress, void *user, int64_t done, int64_
 
 tms_status tmsi_model_embed(tms_model *model, const char *const *texts, const size_t *lengths,
                             int64_t count, tms_progress progress, void *progress_user, float *out) {
-    const tmsi_bert *bert = model->bert;
-    int64_t hidden = bert->config.hidden, offsets[TMSI_BERT_BATCH_TEXTS + 1];
+    const tmsi_encoder *encoder = model->encoder;
+    int64_t hidden = encoder->sizes.hidden, offsets[TMSI_BATCH_TEXTS + 1];
     tms_status status = TMS_OK;
     tmsi_batches batches = {0};
     float *x = NULL, *pooled = NULL;
 
     TMS_TRY(tmsi_batches_create(model, texts, lengths, count, &batches));
-    TMS_TRY(tmsi_alloc(model->context, TMSI_BERT_BATCH_TOKENS * (size_t)hidden, sizeof *x, &x));
-    TMS_TRY(tmsi_alloc(model->context, TMSI_BERT_BATCH_TEXTS * (size_t)hidden, sizeof *pooled,
-                       &pooled));
+    TMS_TRY(tmsi_alloc(model->context, TMSI_BATCH_TOKENS * (size_t)hidden, sizeof *x, &x));
+    TMS_TRY(tmsi_alloc(model->context, TMSI_BATCH_TEXTS * (size_t)hidden, sizeof *pooled, &pooled));
     for (int64_t batch = 0; batch < batches.batch_count; batch++) {
         const int32_t *ids;
         tmsi_text_rows rows = tmsi_batches_rows(&batches, batch, offsets, &ids);
         const int64_t *order = batches.order + batches.firsts[batch];
         TMS_TRY(report(progress, progress_user, batches.firsts[batch], count));
-        tmsi_bert_embed(bert, &rows, ids, x);
-        for (int64_t block = 0; block < bert->config.layers; block++)
-            tmsi_bert_run_block(bert, block, &rows, NULL, NULL, x);
-        tmsi_bert_pool(bert, &rows, x, pooled);
+        encoder->ops->embed(encoder, &rows, ids, x);
+        for (int64_t block = 0; block < encoder->sizes.blocks; block++)
+            encoder->ops->run_block(encoder, block, &rows, NULL, NULL, x);
+        tmsi_pooling_run(model->context, &rows, hidden, x, pooled);
         for (int64_t i = 0; i < rows.count; i++)
             memcpy(out + order[i] * hidden, pooled + i * hidden, (size_t)hidden * sizeof *out);
     }

@@ -3,7 +3,7 @@
 #ifndef TAMIS_MODEL_MODEL_H
 #define TAMIS_MODEL_MODEL_H
 
-#include "model/bert.h"
+#include "model/encoder.h"
 #include "model/tokenizer.h"
 
 enum { TMSI_MODEL_TOKENS_DEFAULT = 256 };
@@ -11,13 +11,14 @@ enum { TMSI_MODEL_TOKENS_DEFAULT = 256 };
 struct tms_model {
     tms_context *context;
     tmsi_tokenizer *tokenizer;
-    tmsi_bert *bert;
+    tmsi_encoder *encoder;
     int64_t max_tokens;
 };
 
 /* max_tokens: 0 for the default. */
-tms_status tmsi_model_open(tms_context *context, const char *path, const tmsi_bert_options *options,
-                           int64_t max_tokens, tms_model **out_model);
+tms_status tmsi_model_open(tms_context *context, const char *path,
+                           const tmsi_encoder_options *options, int64_t max_tokens,
+                           tms_model **out_model);
 void tmsi_model_close(tms_model *model);
 void tmsi_model_describe(const tms_model *model, tms_model_info *out_info);
 size_t tmsi_model_kernels(const tms_model *model, char *text, size_t text_bytes);

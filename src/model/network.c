@@ -15,20 +15,20 @@ typedef struct encoder_network {
 } encoder_network;
 
 static int64_t layer_count(void *self, int64_t block) {
-    (void)self, (void)block;
-    return TMSI_BERT_BLOCK_LAYERS;
+    (void)block;
+    return ((const encoder_network *)self)->model->encoder->architecture->layer_count;
 }
 
 static const char *layer_name(void *arg, int64_t block, int64_t layer) {
     const encoder_network *self = arg;
-    return self->model->bert->blocks[block].names[layer];
+    return tmsi_encoder_layer(self->model->encoder, block, layer)->name;
 }
 
 static tms_status run_block(void *arg, int64_t block, bool advance, tmsi_observe observe,
                             void *user) {
     encoder_network *self = arg;
-    const tmsi_bert *bert = self->model->bert;
-    int64_t hidden = bert->config.hidden, offsets[TMSI_BERT_BATCH_TEXTS + 1];
+    const tmsi_encoder *encoder = self->model->encoder;
+    int64_t hidden = encoder->sizes.hidden, offsets[TMSI_BATCH_TEXTS + 1];
 
     if (block != self->block)
         return tmsi_fail(TMS_ERR_INVALID, "block %lld is run, but block %lld is next",
@@ -41,7 +41,7 @@ static tms_status run_block(void *arg, int64_t block, bool advance, tmsi_observe
             memcpy(self->x, x, (size_t)(offsets[rows.count] * hidden) * sizeof *x);
             x = self->x;
         }
-        tmsi_bert_run_block(bert, block, &rows, observe, user, x);
+        encoder->ops->run_block(encoder, block, &rows, observe, user, x);
     }
     self->block += advance;
     return TMS_OK;
@@ -49,8 +49,8 @@ static tms_status run_block(void *arg, int64_t block, bool advance, tmsi_observe
 
 static tms_status replace_layer(void *arg, int64_t block, int64_t layer, const float *weights) {
     encoder_network *self = arg;
-    return tmsi_linear_replace(self->context, &self->model->bert->blocks[block].layers[layer],
-                               weights);
+    return tmsi_linear_replace(self->context,
+                               tmsi_encoder_layer(self->model->encoder, block, layer), weights);
 }
 
 static tms_status multiply(void *arg, const float *x, const float *w, float *y, int64_t t,
@@ -74,20 +74,20 @@ done:
 /* States that enter the first block. */
 static tms_status embed_texts(encoder_network *self, const char *const *texts,
                               const size_t *lengths, int64_t count) {
-    const tmsi_bert *bert = self->model->bert;
-    size_t hidden = (size_t)bert->config.hidden;
-    int64_t offsets[TMSI_BERT_BATCH_TEXTS + 1];
+    const tmsi_encoder *encoder = self->model->encoder;
+    size_t hidden = (size_t)encoder->sizes.hidden;
+    int64_t offsets[TMSI_BATCH_TEXTS + 1];
     tms_status status = TMS_OK;
 
     TMS_TRY(tmsi_batches_create(self->model, texts, lengths, count, &self->batches));
     TMS_TRY(tmsi_alloc(self->context, (size_t)self->batches.offsets[count] * hidden,
                        sizeof *self->states, &self->states));
-    TMS_TRY(tmsi_alloc(self->context, TMSI_BERT_BATCH_TOKENS * hidden, sizeof *self->x, &self->x));
+    TMS_TRY(tmsi_alloc(self->context, TMSI_BATCH_TOKENS * hidden, sizeof *self->x, &self->x));
     for (int64_t batch = 0; batch < self->batches.batch_count; batch++) {
         const int32_t *ids;
         tmsi_text_rows rows = tmsi_batches_rows(&self->batches, batch, offsets, &ids);
-        tmsi_bert_embed(bert, &rows, ids,
-                        self->states + (size_t)(ids - self->batches.ids) * hidden);
+        encoder->ops->embed(encoder, &rows, ids,
+                            self->states + (size_t)(ids - self->batches.ids) * hidden);
     }
 done:
     return status;
@@ -105,7 +105,7 @@ static void free_network(encoder_network *self) {
 
 static tms_status open_network(tms_context *context, const char *path, const char *const *texts,
                                const size_t *lengths, int64_t count, tmsi_network *out) {
-    static const tmsi_bert_options options = {.dense_kernels = true, .split_qkv = true};
+    static const tmsi_encoder_options options = {.dense_kernels = true, .is_split = true};
     tms_status status = TMS_OK;
     encoder_network *self = NULL;
 
@@ -114,7 +114,7 @@ static tms_status open_network(tms_context *context, const char *path, const cha
     TMS_TRY(tmsi_model_open(context, path, &options, 0, &self->model));
     TMS_TRY(embed_texts(self, texts, lengths, count));
     *out = (tmsi_network){.self = self,
-                          .block_count = self->model->bert->config.layers,
+                          .block_count = self->model->encoder->sizes.blocks,
                           .layer_count = layer_count,
                           .layer_name = layer_name,
                           .run = run_block,
