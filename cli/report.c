@@ -210,9 +210,8 @@ static void add_byte_bars(cli_buffer *page, const demo_state *demo) {
     }
     cli_buffer_add(page, "<h2>Bytes</h2>\n<figure>\n");
     cli_chart_bars(page, bars, DEMO_ROWS, (double)demo->rows[0].bytes / 1e6);
-    cli_buffer_add(page,
-                   "<figcaption>The whole file. Word embeddings are about half of it and stay "
-                   "dense.</figcaption>\n</figure>\n");
+    cli_buffer_add(page, "<figcaption>The whole file, with the embeddings of words, which stay "
+                         "dense.</figcaption>\n</figure>\n");
 }
 
 /* "0.attention.self.query": what tells layers apart. */
