@@ -158,10 +158,14 @@ const char *tmsi_checkpoint_metadata(const tms_checkpoint *self, const char *key
 
 /* ---- Weights -------------------------------------------------------------------------------- */
 
+/* Values may lie anywhere; only integers of more than a byte must be aligned. */
 static bool is_aligned(const tms_matrix *matrix) {
-    for (int32_t i = 0; i < matrix->component_count; i++)
-        if ((uintptr_t)matrix->components[i].data % tmsi_dtype_bytes(matrix->components[i].dtype))
+    for (int32_t i = 0; i < matrix->component_count; i++) {
+        const tms_component *component = &matrix->components[i];
+        if (component->dtype != matrix->dtype &&
+            (uintptr_t)component->data % tmsi_dtype_bytes(component->dtype) != 0)
             return false;
+    }
     return true;
 }
 

@@ -7,10 +7,10 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "base/rows.h"
 #include "format/compressed.h"
 #include "format/element.h"
 #include "format/format.h"
-#include "format/rows.h"
 
 enum { VALUES, COLUMNS, OFFSETS };
 enum { BLOCK_MAX = 65536 };

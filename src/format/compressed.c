@@ -1,7 +1,7 @@
 #include "format/compressed.h"
 
 #include "base/memory.h"
-#include "format/rows.h"
+#include "base/rows.h"
 
 void tmsi_offsets_from_counts(int64_t *offsets, int64_t rows) {
     offsets[0] = 0;

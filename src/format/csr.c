@@ -6,10 +6,10 @@
  * than the zeros left out: half for f32, two thirds for 16-bit floats. */
 #include <string.h>
 
+#include "base/rows.h"
 #include "format/compressed.h"
 #include "format/element.h"
 #include "format/format.h"
-#include "format/rows.h"
 
 enum { VALUES, COLUMNS, OFFSETS };
 

@@ -2,9 +2,9 @@
  * target it only turns -0.0 to +0.0. */
 #include <string.h>
 
+#include "base/rows.h"
 #include "format/element.h"
 #include "format/format.h"
-#include "format/rows.h"
 
 enum { VALUES };
 

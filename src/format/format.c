@@ -5,8 +5,8 @@
 
 #include "base/dtype.h"
 #include "base/memory.h"
+#include "base/rows.h"
 #include "format/element.h"
-#include "format/rows.h"
 
 const tmsi_format_ops tmsi_formats[TMS_FORMAT_COUNT] = {
 #define TMS_FORMAT(id, word)                                                                       \

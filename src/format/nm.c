@@ -14,9 +14,9 @@
 #include <string.h>
 
 #include "base/dtype.h"
+#include "base/rows.h"
 #include "format/element.h"
 #include "format/format.h"
-#include "format/rows.h"
 
 enum { VALUES, INDEX };
 enum { GROUP_MAX = 64 };

@@ -16,7 +16,7 @@ const char *tmsi_system_text(int number, char text[128]) {
     return strerror_r(number, text, 128); /* GNU's form: it may answer with a static text */
 }
 
-static tms_status fail_system(const char *verb, const char *path) {
+tms_status tmsi_fail_system(const char *verb, const char *path) {
     char text[128];
     int number = errno;
     return tmsi_fail(TMS_ERR_IO, "cannot %s \"%s\": %s", verb, path,
@@ -31,16 +31,16 @@ tms_status tmsi_file_map(const char *path, tmsi_mapping *out) {
     int file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 
     if (file < 0)
-        return fail_system("open", path);
+        return tmsi_fail_system("open", path);
     if (fstat(file, &info) != 0) {
-        status = fail_system("look at", path);
+        status = tmsi_fail_system("look at", path);
     } else if (!S_ISREG(info.st_mode)) {
         status = tmsi_fail(TMS_ERR_IO, "\"%s\" is %s, but must be a regular file", path,
                            S_ISDIR(info.st_mode) ? "a folder" : "a device or pipe");
     } else if (info.st_size > 0) {
         data = mmap(NULL, (size_t)info.st_size, PROT_READ, MAP_PRIVATE, file, 0);
         if (data == MAP_FAILED)
-            status = fail_system("map", path);
+            status = tmsi_fail_system("map", path);
     }
     close(file);
     if (status == TMS_OK) {
@@ -124,7 +124,7 @@ static tms_status open_temporary(tmsi_writer *self) {
             break;
     }
     if (self->file < 0) {
-        status = fail_system("make a temporary file for", self->path);
+        status = tmsi_fail_system("make a temporary file for", self->path);
         tmsi_free(self->context, self->temporary);
         self->temporary = NULL;
     }
@@ -214,14 +214,14 @@ tms_status tmsi_folder_sync(const char *path) {
     folder[bytes > 0 ? bytes : 1] = '\0';
     handle = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (handle >= 0 && fsync(handle) != 0 && errno != EINVAL)
-        status = fail_system("sync the folder of", path);
+        status = tmsi_fail_system("sync the folder of", path);
     if (handle >= 0)
         close(handle);
     return status;
 }
 
 tms_status tmsi_file_remove(const char *path) {
-    return unlink(path) == 0 || errno == ENOENT ? TMS_OK : fail_system("remove", path);
+    return unlink(path) == 0 || errno == ENOENT ? TMS_OK : tmsi_fail_system("remove", path);
 }
 
 /* Without force a file that came into being since create must survive too. */
@@ -247,7 +247,7 @@ tms_status tmsi_writer_commit(tmsi_writer *self) {
     if (closed != 0)
         return fail_write(self, 0, self->end);
     if (rename_temporary(self) != 0)
-        return fail_system("give its name to", self->path);
+        return tmsi_fail_system("give its name to", self->path);
     tmsi_free(self->context, self->temporary);
     self->temporary = NULL;
     return tmsi_folder_sync(self->path);

@@ -29,6 +29,8 @@ tmsi_path_kind tmsi_path_look(const char *path);
 bool tmsi_path_same(const char *a, const char *b);
 /* The system's words for an errno value, in the caller's buffer. */
 const char *tmsi_system_text(int number, char text[128]);
+/* "cannot <verb> <path>: <the system's words for errno>", TMS_ERR_IO. */
+tms_status tmsi_fail_system(const char *verb, const char *path);
 /* "folder/name" or, with an empty folder, "name"; the caller frees it. */
 tms_status tmsi_path_join(tms_context *context, const char *folder, const char *name, char **out);
 

@@ -19,13 +19,6 @@ enum {
     COPY_BYTES = 16 << 20, /* between two questions whether to go on */
 };
 
-static tms_status fail_system(const char *verb, const char *path) {
-    char text[128];
-    int number = errno;
-    return tmsi_fail(TMS_ERR_IO, "cannot %s \"%s\": %s", verb, path,
-                     tmsi_system_text(number, text));
-}
-
 /* The next entry but "." and ".."; NULL at the end. */
 static const char *next_name(DIR *folder) {
     struct dirent *entry;
@@ -56,55 +49,64 @@ done:
     return status;
 }
 
-static tms_status copy_folder(tms_context *context, const char *from, const char *to, int depth,
-                              const tmsi_tree_visitor *visitor);
+/* What is done with an entry of a folder: its path, and where it is to be. */
+typedef struct entry_work {
+    tms_status (*work)(const struct entry_work *self, const char *from, const char *to);
+    tms_context *context;
+    const tmsi_tree_visitor *visitor; /* NULL: no entry is skipped */
+    int depth;                        /* of the folder, below the first */
+} entry_work;
 
-static tms_status copy_entry(tms_context *context, const char *from, const char *to, int depth,
-                             const tmsi_tree_visitor *visitor) {
-    switch (tmsi_path_look(from)) {
-    case TMSI_PATH_FILE:
-        return copy_file(context, from, to, visitor);
-    case TMSI_PATH_FOLDER:
-        if (depth == DEPTH_MAX)
-            return tmsi_fail(TMS_ERR_IO, "folders nest more than %d deep at \"%s\"", DEPTH_MAX,
-                             from);
-        if (mkdir(to, 0777) != 0)
-            return fail_system("make the folder", to);
-        return copy_folder(context, from, to, depth + 1, visitor);
-    default:
-        return TMS_OK;
-    }
-}
-
-static tms_status copy_folder(tms_context *context, const char *from, const char *to, int depth,
-                              const tmsi_tree_visitor *visitor) {
+/* Each entry of the folder `from`, in the folder `to` under the same name. */
+static tms_status each_entry(const entry_work *self, const char *from, const char *to) {
     tms_status status = TMS_OK;
     char *source = NULL, *target = NULL;
     const char *name;
     DIR *folder = opendir(from);
 
     if (folder == NULL)
-        return fail_system("open the folder", from);
+        return tmsi_fail_system("open the folder", from);
     while ((name = next_name(folder)) != NULL) {
-        if (depth == 0 && visitor->skips(visitor->user, name))
+        if (self->visitor != NULL && self->depth == 0 &&
+            self->visitor->skips(self->visitor->user, name))
             continue;
-        TMS_TRY(tmsi_path_join(context, from, name, &source));
-        TMS_TRY(tmsi_path_join(context, to, name, &target));
-        TMS_TRY(copy_entry(context, source, target, depth, visitor));
-        tmsi_free(context, source);
-        tmsi_free(context, target);
+        TMS_TRY(tmsi_path_join(self->context, from, name, &source));
+        TMS_TRY(tmsi_path_join(self->context, to, name, &target));
+        TMS_TRY(self->work(self, source, target));
+        tmsi_free(self->context, source);
+        tmsi_free(self->context, target);
         source = target = NULL;
     }
 done:
     closedir(folder);
-    tmsi_free(context, source);
-    tmsi_free(context, target);
+    tmsi_free(self->context, source);
+    tmsi_free(self->context, target);
     return status;
+}
+
+static tms_status copy_entry(const entry_work *self, const char *from, const char *to) {
+    entry_work below = *self;
+
+    below.depth++;
+    switch (tmsi_path_look(from)) {
+    case TMSI_PATH_FILE:
+        return copy_file(self->context, from, to, self->visitor);
+    case TMSI_PATH_FOLDER:
+        if (self->depth == DEPTH_MAX)
+            return tmsi_fail(TMS_ERR_IO, "folders nest more than %d deep at \"%s\"", DEPTH_MAX,
+                             from);
+        if (mkdir(to, 0777) != 0)
+            return tmsi_fail_system("make the folder", to);
+        return each_entry(&below, from, to);
+    default:
+        return TMS_OK;
+    }
 }
 
 tms_status tmsi_tree_copy(tms_context *context, const char *from, const char *to,
                           const tmsi_tree_visitor *visitor) {
-    return copy_folder(context, from, to, 0, visitor);
+    const entry_work copying = {copy_entry, context, visitor, 0};
+    return each_entry(&copying, from, to);
 }
 
 /* Length of a path without the slashes at its end. */
@@ -137,7 +139,7 @@ tms_status tmsi_tree_stage(tms_context *context, const char *path, char **out_st
             break;
     }
     if (result != 0) {
-        status = fail_system("make a temporary folder for", path);
+        status = tmsi_fail_system("make a temporary folder for", path);
         tmsi_free(context, staging);
         return status;
     }
@@ -145,40 +147,15 @@ tms_status tmsi_tree_stage(tms_context *context, const char *path, char **out_st
     return TMS_OK;
 }
 
-static tms_status move_into(tms_context *context, const char *from, const char *to);
-
-static tms_status move_entry(tms_context *context, const char *from, const char *to) {
+static tms_status move_entry(const entry_work *self, const char *from, const char *to) {
     tmsi_path_kind source = tmsi_path_look(from), target = tmsi_path_look(to);
 
     if (source == TMSI_PATH_FOLDER && target == TMSI_PATH_FOLDER)
-        return move_into(context, from, to);
+        return each_entry(self, from, to);
     if (target != TMSI_PATH_NONE && target != source)
         return tmsi_fail(TMS_ERR_IO, "\"%s\" is in the way of a %s of that name", to,
                          source == TMSI_PATH_FOLDER ? "folder" : "file");
-    return rename(from, to) == 0 ? TMS_OK : fail_system("put in place", to);
-}
-
-static tms_status move_into(tms_context *context, const char *from, const char *to) {
-    tms_status status = TMS_OK;
-    char *source = NULL, *target = NULL;
-    const char *name;
-    DIR *folder = opendir(from);
-
-    if (folder == NULL)
-        return fail_system("open the folder", from);
-    while ((name = next_name(folder)) != NULL) {
-        TMS_TRY(tmsi_path_join(context, from, name, &source));
-        TMS_TRY(tmsi_path_join(context, to, name, &target));
-        TMS_TRY(move_entry(context, source, target));
-        tmsi_free(context, source);
-        tmsi_free(context, target);
-        source = target = NULL;
-    }
-done:
-    closedir(folder);
-    tmsi_free(context, source);
-    tmsi_free(context, target);
-    return status;
+    return rename(from, to) == 0 ? TMS_OK : tmsi_fail_system("put in place", to);
 }
 
 /* rename alone would take the place of an empty folder that came into being since we looked. */
@@ -188,12 +165,13 @@ static int rename_new(const char *from, const char *to) {
 }
 
 tms_status tmsi_tree_place(tms_context *context, const char *staging, const char *path) {
+    const entry_work moving = {move_entry, context, NULL, 0};
     tms_status status = TMS_OK;
 
     if (tmsi_path_look(path) == TMSI_PATH_FOLDER)
-        status = move_into(context, staging, path);
+        status = each_entry(&moving, staging, path);
     else if (rename_new(staging, path) != 0)
-        status = fail_system("give its name to", path);
+        status = tmsi_fail_system("give its name to", path);
     return status == TMS_OK ? tmsi_folder_sync(path) : status;
 }
 

@@ -4,7 +4,7 @@
 #include "pattern/grid.h"
 
 #include "base/memory.h"
-#include "base/threads.h"
+#include "base/rows.h"
 #include "pattern/kind.h"
 #include "pattern/mask.h"
 #include "pattern/rank.h"
@@ -17,8 +17,8 @@ tmsi_grid tmsi_grid_make(int64_t n, int64_t k, int64_t block_rows, int64_t block
                        tmsi_div_up(k, block_columns)};
 }
 
-/* A task scores a run of blocks beside each other, as many as make about a segment of columns: so
- * that "columns", one row of blocks, still gives every thread work. */
+/* Scored at a time: a run of blocks beside each other, as many as make about a segment of columns:
+ * so that "columns", one row of blocks, still gives every thread work. */
 typedef struct scoring {
     const tmsi_grid *grid;
     const tms_select_desc *desc;
@@ -45,11 +45,11 @@ static void add_segment(const float *scores, int64_t count, int64_t offset, int6
     }
 }
 
-static void score_run(void *arg, int64_t task) {
+static void score_run(const void *arg, int64_t number) {
     const scoring *s = arg;
     const tmsi_grid *grid = s->grid;
     int64_t n = s->desc->weights.n, k = s->desc->weights.k;
-    int64_t block_row = task / s->runs, block = task % s->runs * s->run;
+    int64_t block_row = number / s->runs, block = number % s->runs * s->run;
     int64_t blocks = tmsi_min(s->run, grid->columns - block);
     int64_t top = block_row * grid->block_rows, bottom = tmsi_min(n, top + grid->block_rows);
     int64_t left = block * grid->block_columns;
@@ -78,7 +78,8 @@ static void score_grid(tms_context *context, const tmsi_grid *grid, const tms_se
 
     s.run = tmsi_max(1, tmsi_min(TMSI_SEGMENT / grid->block_columns, grid->columns));
     s.runs = tmsi_div_up(grid->columns, s.run);
-    tmsi_parallel_for(context, grid->rows * s.runs, score_run, &s);
+    tmsi_rows_each(context, grid->rows * s.runs, s.run * grid->block_columns * grid->block_rows,
+                   score_run, &s);
 }
 
 tms_status tmsi_grid_select(tms_context *context, const tmsi_grid *grid,

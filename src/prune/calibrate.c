@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/dtype.h"
 #include "base/memory.h"
+#include "base/rows.h"
 #include "base/threads.h"
 
 /* A chosen layer of the block at hand. */
@@ -70,7 +71,7 @@ static void square_columns(void *arg, int64_t task) {
         }
 }
 
-static void square_rows(void *arg, int64_t row) {
+static void square_row(const void *arg, int64_t row) {
     const squaring *s = arg;
     double sum = 0.0;
 
@@ -117,7 +118,7 @@ static tms_status add_output_squares(job *j, const float *x, const float *w, int
 
     if (status != TMS_OK)
         return status;
-    tmsi_parallel_for(j->context, t, square_rows, &s);
+    tmsi_rows_each(j->context, t, n, square_row, &s);
     for (int64_t row = 0; row < t; row++)
         *sum += j->row_squares[row];
     return TMS_OK;

@@ -9,7 +9,7 @@
 #include "base/clock.h"
 #include "base/dtype.h"
 #include "base/memory.h"
-#include "base/threads.h"
+#include "base/rows.h"
 #include "pattern/pattern.h"
 
 const tmsi_method tmsi_methods[TMS_METHOD_COUNT] = {
@@ -48,7 +48,7 @@ typedef struct summing {
     row_sums *rows; /* [n] */
 } summing;
 
-static void sum_row(void *arg, int64_t row) {
+static void sum_row(const void *arg, int64_t row) {
     const summing *s = arg;
     const uint8_t *bits = s->mask + row * tmsi_mask_row_bytes(s->dense->k);
     row_sums sums = {0};
@@ -84,7 +84,7 @@ tms_status tmsi_prune_matrix(tms_context *context, const tmsi_prune_settings *se
     TMS_TRY(tmsi_alloc(context, (size_t)dense->n, sizeof *s.rows, &s.rows));
     TMS_TRY(tmsi_mask_select(context, &desc, mask));
     s.mask = mask;
-    tmsi_parallel_for(context, dense->n, sum_row, &s);
+    tmsi_rows_each(context, dense->n, dense->k, sum_row, &s);
     tmsi_mask_apply(context, mask, dense);
     for (int64_t row = 0; row < dense->n; row++) {
         squares += s.rows[row].squares;

@@ -1,8 +1,8 @@
 /* Loops over the rows of a matrix on the context's threads, in pieces worth a task. The answers are
  * sums and minima of integers, so they are the same for any split. Rows of no elements are not
  * visited: a matrix of 2^60 rows by 0 columns is legal. */
-#ifndef TAMIS_FORMAT_ROWS_H
-#define TAMIS_FORMAT_ROWS_H
+#ifndef TAMIS_BASE_ROWS_H
+#define TAMIS_BASE_ROWS_H
 
 #include <stdbool.h>
 

@@ -1,4 +1,4 @@
-#include "format/rows.h"
+#include "base/rows.h"
 
 #include <stdatomic.h>
 
