@@ -19,6 +19,8 @@
  *   a field is its default. Handles are opaque; destroy accepts NULL.
  * - Shapes are int64_t, elements row-major; byte counts are size_t and named ..._bytes.
  * - A context, image or plan may be used by many threads at once unless its comment says other.
+ * - A function that returns no status takes NULL for a handle: it answers NULL, "" or 0, or does
+ *   nothing. Memory that is written overlaps nothing else that the call is given, unless said.
  *
  * The first part is stable in shape from 0.1 on; the second (from "Experimental") may change
  * until 1.0. Compiles as C17 and as C++11. */
@@ -130,8 +132,8 @@ TMS_API const char *tms_dtype_name(tms_dtype dtype);
 #define TMS_ISA_ALL    0x7fffffffu
 #define TMS_ISA_NONE   0x80000000u /* as a mask: portable C alone */
 
-/* allocate returns bytes (> 0) at the alignment (a power of two), or NULL; release gets the same
- * pointer back, never NULL. Both may be called from any thread. */
+/* allocate returns bytes (> 0), of any content, at the alignment (a power of two), or NULL; release
+ * gets the same pointer back, never NULL. Both may be called from any thread. */
 typedef struct tms_allocator {
     void *(*allocate)(void *user, size_t bytes, size_t alignment);
     void (*release)(void *user, void *memory);
@@ -148,7 +150,8 @@ typedef struct tms_context_desc {
     int32_t threads;                /* at most this many; 0: the cores this process may use */
     uint32_t isa_mask;              /* TMS_ISA_ bits kernels may use; 0: all */
     const tms_allocator *allocator; /* copied; NULL: the C library's */
-    tms_parallel_for parallel_for;  /* NULL: OpenMP, with `threads` threads a call */
+    tms_parallel_for parallel_for;  /* NULL: OpenMP, with `threads` threads a call; not called where
+                                     * there is but one thread or task */
     void *parallel_user;
 } tms_context_desc;
 
@@ -252,11 +255,12 @@ typedef struct tms_component {
     void *data;   /* the caller's; aligned to its element, but for values, which may lie anywhere */
 } tms_component;
 
-#define TMS_COMPONENT_MAX 4
+#define TMS_COMPONENT_MAX 8
 
 /* A weight in one format: a view of arrays in the caller's memory. docs/formats.md has every bit.
  * Comes from tms_matrix_dense, or from tms_matrix_size with data set afterwards. k is below 2^31.
- */
+ * Matrices lie in arrays and in other structs, so struct_size is exact, and there is room for what
+ * comes later. */
 typedef struct tms_matrix {
     size_t struct_size;
     tms_format format;
@@ -266,6 +270,7 @@ typedef struct tms_matrix {
     int32_t keep, group;               /* nm */
     int32_t block_rows, block_columns; /* bsr */
     int32_t component_count;
+    int32_t reserved[5]; /* 0 */
     tms_component components[TMS_COMPONENT_MAX];
 } tms_matrix;
 
@@ -306,8 +311,8 @@ TMS_API tms_status tms_matrix_size(tms_context *context, const tms_matrix *dense
 TMS_API tms_status tms_matrix_encode(tms_context *context, const tms_matrix *dense,
                                      const tms_matrix *matrix, int64_t *out_negative_zeros);
 
-/* Writes the matrix as dense row-major n x k of its own dtype. The matrix is validated first.
- * Returns as tms_matrix_validate. Since 0.1. */
+/* Writes the matrix as dense row-major n x k of its own dtype, at any alignment. The matrix is
+ * validated first. Returns as tms_matrix_validate. Since 0.1. */
 TMS_API tms_status tms_matrix_decode(tms_context *context, const tms_matrix *matrix,
                                      void *out_values);
 
@@ -341,7 +346,7 @@ static inline tms_select_desc tms_select_desc_default(void) {
 }
 
 /* Bytes of a mask: one bit an element, 1 = kept, bit k%8 of byte k/8 of its row, rows padded with
- * 0 bits to whole bytes. */
+ * 0 bits to whole bytes. 0 where n or k is below 1, SIZE_MAX where memory cannot hold it. */
 TMS_API size_t tms_mask_bytes(int64_t n, int64_t k);
 
 /* Chooses which weights stay. Exact: a share drops exactly floor(share*count + 1/2); of equal
@@ -351,7 +356,8 @@ TMS_API size_t tms_mask_bytes(int64_t n, int64_t k);
 TMS_API tms_status tms_mask_select(tms_context *context, const tms_select_desc *desc,
                                    uint8_t *out_mask);
 
-/* Sets dropped weights to +0.0 in place; kept ones keep their bits. */
+/* Sets dropped weights to +0.0 in place; kept ones keep their bits. Returns TMS_OK or
+ * TMS_ERR_INVALID. Since 0.1. */
 TMS_API tms_status tms_mask_apply(tms_context *context, const uint8_t *mask,
                                   const tms_matrix *dense);
 
@@ -373,7 +379,8 @@ static inline tms_check_report tms_check_report_default(void) {
 
 /* Checks that a dense matrix holds the pattern: no group of n:m has more non-zeros than keep; at
  * least the share of elements (blocks, rows, columns) is zero. Not holding is not a failure: see
- * out_report->holds. Returns TMS_OK, TMS_ERR_INVALID, TMS_ERR_PATTERN (does not fit). Since 0.1. */
+ * out_report->holds. NaN and Inf are no zeros. Returns TMS_OK, TMS_ERR_INVALID, TMS_ERR_PATTERN
+ * (does not fit) or TMS_ERR_MEMORY. Since 0.1. */
 TMS_API tms_status tms_pattern_check(tms_context *context, const tms_pattern *pattern,
                                      const tms_matrix *dense, tms_check_report *out_report);
 
@@ -394,6 +401,7 @@ static inline tms_zero_report tms_zero_report_default(void) {
     return report;
 }
 
+/* One read of the matrix. Returns TMS_OK, TMS_ERR_INVALID or TMS_ERR_MEMORY. Since 0.1. */
 TMS_API tms_status tms_matrix_count(tms_context *context, const tms_matrix *dense,
                                     tms_zero_report *out_report);
 
@@ -506,13 +514,16 @@ typedef struct tms_image {
     size_t part_bytes[TMS_PART_MAX];
 } tms_image;
 
-/* Bytes that tms_image_build needs for exactly these matrices. */
+/* Bytes that tms_image_build needs for exactly these matrices. Returns TMS_OK, TMS_ERR_INVALID,
+ * TMS_ERR_PATTERN, TMS_ERR_FORMAT (a matrix that tms_matrix_validate refuses), TMS_ERR_VALUE or
+ * TMS_ERR_MEMORY. Since 0.1. */
 TMS_API tms_status tms_image_bytes(tms_context *context, const tms_image_desc *desc,
                                    size_t *out_bytes);
 
-/* Builds the image into data (64-byte aligned, at least data_bytes as tms_image_bytes said). A
+/* Builds the image into data (64-byte aligned, at least as many bytes as tms_image_bytes said). A
  * narrower float type is widened exactly; a matrix that breaks the layout's pattern is
- * TMS_ERR_PATTERN with row and column. Since 0.1. */
+ * TMS_ERR_PATTERN with row and column. Otherwise returns as tms_image_bytes. After a failure
+ * out_image is untouched, but what data holds is not said. Since 0.1. */
 TMS_API tms_status tms_image_build(tms_context *context, const tms_image_desc *desc, void *data,
                                    size_t data_bytes, tms_image *out_image);
 
@@ -544,7 +555,7 @@ typedef struct tms_spmm_args {
     const tms_image *image;
     const void *x; /* [t, k], rows ldx elements apart (0: k) */
     int64_t ldx;
-    void *y; /* [t, n] or [n, t]; rows ldy apart (0: packed); must not overlap x */
+    void *y; /* [t, n] or [n, t]; rows ldy apart (0: packed); overlaps nothing but residual */
     int64_t ldy;
     const float *scale_n; /* [n] */
     const float *scale_t; /* [t] */
@@ -571,7 +582,8 @@ TMS_API tms_status tms_spmm_plan_run(const tms_spmm_plan *plan, const tms_spmm_a
 
 /* ==== Experimental ============================================================================
  * What the command is made of: checkpoints, jobs on them, models, evaluation, measuring. Names and
- * structs below may change until 1.0; docs/abi.txt lists them apart. */
+ * structs below may change until 1.0; docs/abi.txt lists them apart. Any function that returns a
+ * status may return TMS_ERR_INVALID (an argument) or TMS_ERR_MEMORY; comments name the others. */
 
 /* Called between steps of a long call, on the calling thread, with `what` being done ("layer
  * encoder.layer.3...") and done of total steps. A return other than 0 stops the call cleanly, which
@@ -626,7 +638,8 @@ TMS_API int64_t tms_lines_get(const tms_lines *lines, const char *const **out_te
                               const size_t **out_lengths);
 
 /* Both write to a temporary file and rename it; a path where something is, is refused without
- * force. tms_tensors_write makes a safetensors file of dense tensors, whose names must differ. */
+ * force. tms_tensors_write makes a safetensors file of dense tensors; names are UTF-8, differ, and
+ * are none that tms_checkpoint_open refuses. Both may return TMS_ERR_IO. */
 TMS_API tms_status tms_file_write(tms_context *context, const char *path, int32_t force,
                                   const void *data, size_t bytes);
 TMS_API tms_status tms_tensors_write(tms_context *context, const char *path, int32_t force,
@@ -671,7 +684,11 @@ TMS_API tms_status tms_method_parse(const char *text, tms_prune_method *out_meth
 
 /* One desc serves every job; each job's comment says which fields it reads. Paths and texts are
  * UTF-8 and only read during the call. progress counts bytes of tensors, but during calibration
- * steps of blocks. docs/files.md says how output is written: whole or not at all. */
+ * steps of blocks. docs/files.md says how output is written: whole or not at all.
+ *
+ * Jobs may return TMS_ERR_IO, TMS_ERR_FORMAT (a malformed file), TMS_ERR_PATTERN (a layer that the
+ * pattern cannot fit, or that does not hold in the format asked for), TMS_ERR_VALUE (NaN or Inf,
+ * where), TMS_ERR_UNSUPPORTED (a model that cannot be run for calibration) or TMS_ERR_CANCELLED. */
 typedef struct tms_job_desc {
     size_t struct_size;
     const char *in;            /* file or folder */
@@ -777,7 +794,7 @@ TMS_API tms_status tms_model_tokenize(const tms_model *model, const char *text, 
                                       int32_t *out_ids, int64_t capacity, int64_t *out_count);
 
 /* Embeds texts (UTF-8, lengths in bytes): out is [count, hidden] fp32, rows of unit length, in the
- * texts' order. One call at a time per model. */
+ * texts' order. One call at a time per model. May return TMS_ERR_CANCELLED. */
 TMS_API tms_status tms_model_embed(tms_model *model, const char *const *texts,
                                    const size_t *lengths, int64_t count, tms_progress progress,
                                    void *progress_user, float *out);
@@ -788,7 +805,8 @@ TMS_API tms_status tms_model_embed(tms_model *model, const char *const *texts,
 /* 2,000 WordNet definitions look for their word among 10,000 (docs/evaluation.md). */
 typedef struct tms_eval tms_eval;
 
-/* Reads data.noun, data.verb, data.adj and data.adv in the folder. */
+/* Reads data.noun, data.verb, data.adj and data.adv in the folder. May return TMS_ERR_IO or
+ * TMS_ERR_FORMAT (too few entries, or none of WordNet's form). */
 TMS_API tms_status tms_eval_create(tms_context *context, const char *wordnet_dir,
                                    tms_eval **out_eval);
 TMS_API void tms_eval_destroy(tms_eval *eval);
@@ -901,7 +919,9 @@ static inline tms_bench_desc tms_bench_desc_default(void) {
 }
 
 /* Measures, interleaved, dense beside sparse beside the rivals found on this machine (OpenBLAS,
- * held to the context's ISA), and hands rows to the sink as they are known. */
+ * held to the context's ISA), and hands rows to the sink as they are known. A sink or progress that
+ * says stop is TMS_ERR_CANCELLED; else errors are those of opening checkpoints and models, and of
+ * what patterns fit. */
 TMS_API tms_status tms_bench_run(tms_context *context, const tms_bench_desc *desc,
                                  tms_bench_sink sink, void *sink_user);
 

@@ -24,6 +24,14 @@ static void context_mask_narrows_the_isa(void **state) {
     tms_context_destroy(context);
 }
 
+static void no_context_has_no_names(void **state) {
+    (void)state;
+    assert_string_equal(tms_context_cpu_name(NULL), "");
+    assert_string_equal(tms_context_isa_text(NULL), "");
+    assert_int_equal(tms_context_threads(NULL), 0);
+    tms_context_destroy(NULL);
+}
+
 static tms_status create_once(tms_context *context, void *user) {
     void *memory = NULL;
     tms_status status = tmsi_alloc(context, 10, 10, &memory);
@@ -101,6 +109,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(context_create_refuses_negative_threads),
         cmocka_unit_test(context_mask_narrows_the_isa),
+        cmocka_unit_test(no_context_has_no_names),
         cmocka_unit_test(running_out_of_memory_is_a_status),
         cmocka_unit_test(alloc_refuses_sizes_that_overflow),
         cmocka_unit_test(parallel_for_runs_each_task_once),

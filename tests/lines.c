@@ -137,6 +137,30 @@ static void tensors_write_refuses_bytes_that_are_not_the_shapes(void **state) {
     tms_context_destroy(context);
 }
 
+static void tensors_write_refuses_names_that_no_reader_takes(void **state) {
+    static const char *const names[] = {"", "a\nb", "__metadata__"};
+    tms_context *context = test_context(1, 0);
+    tms_tensor tensor = {.dtype = TMS_F32, .rank = 1, .data = names};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        tensor.name = names[i];
+        assert_fails(tms_tensors_write(context, path_of("bad.safetensors"), 0, &tensor, 1),
+                     TMS_ERR_INVALID, "tensors[0]");
+    }
+    tms_context_destroy(context);
+}
+
+static void lines_get_of_nothing_is_nothing(void **state) {
+    const char *const *texts;
+    const size_t *lengths;
+
+    (void)state;
+    assert_int_equal(tms_lines_get(NULL, &texts, &lengths), 0);
+    assert_null(texts);
+    assert_null(lengths);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(lines_are_cut_at_line_feeds),
@@ -146,6 +170,8 @@ int main(void) {
         cmocka_unit_test(file_write_replaces_only_by_force),
         cmocka_unit_test(tensors_write_is_read_back),
         cmocka_unit_test(tensors_write_refuses_bytes_that_are_not_the_shapes),
+        cmocka_unit_test(tensors_write_refuses_names_that_no_reader_takes),
+        cmocka_unit_test(lines_get_of_nothing_is_nothing),
     };
     int failed;
 

@@ -118,6 +118,10 @@ static void damage_count(tms_matrix *m) {
 static void damage_nnz(tms_matrix *m) {
     m->nnz = INT64_MIN;
 }
+static void damage_reserved(tms_matrix *m) {
+    m->reserved[1] = 7;
+}
+
 static void damage_struct_size(tms_matrix *m) {
     m->struct_size = 8;
 }
@@ -164,6 +168,7 @@ static void validate_refuses_hostile_components(void **state) {
         {TMS_FORMAT_BSR, 2, 4, damage_nnz, TMS_ERR_INVALID, "nnz is -9223372036854775808"},
         {TMS_FORMAT_NM, 2, 3, damage_nnz, TMS_ERR_INVALID, "nnz is -9223372036854775808"},
         {TMS_FORMAT_DENSE, 0, 0, damage_struct_size, TMS_ERR_INVALID, "struct_size is 8"},
+        {TMS_FORMAT_DENSE, 0, 0, damage_reserved, TMS_ERR_INVALID, "reserved[1] is 7"},
     };
     const float values[18] = {0, 1, 0, 0, 0, 2, 0, 0, 0, 0, 3, 0, 4, 0, 0, 0, 0, 5};
     float decoded[18];

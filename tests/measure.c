@@ -166,7 +166,9 @@ static void bench_refuses_what_cannot_be_measured(void **state) {
     static const tms_shape good = {3, 66, 32}, bad = {0, 64, 32};
     tms_context *context = test_context(1, 0);
     tms_bench_desc desc = small_bench(&bad, NULL);
-    const char *model = "model";
+    const tms_model_desc older = {.struct_size = sizeof(size_t)};
+    const char *model = "model", *nothing = NULL;
+    const size_t length = 5;
     tms_pattern pattern;
     seen s = {0};
 
@@ -182,6 +184,14 @@ static void bench_refuses_what_cannot_be_measured(void **state) {
     desc.models = &model;
     desc.model_count = 1;
     assert_fails(tms_bench_run(context, &desc, see_row, &s), TMS_ERR_INVALID, "text_count");
+    desc.texts = &nothing;
+    desc.lengths = &length;
+    desc.text_count = 1;
+    assert_fails(tms_bench_run(context, &desc, see_row, &s), TMS_ERR_INVALID, "texts[0] is NULL");
+    desc.texts = &model;
+    desc.model_descs = &older;
+    assert_fails(tms_bench_run(context, &desc, see_row, &s), TMS_ERR_INVALID,
+                 "model_descs[0].struct_size is 8");
     assert_fails(tms_bench_run(context, &desc, NULL, NULL), TMS_ERR_INVALID, "sink");
     assert_int_equal(s.rows, 0);
     tms_context_destroy(context);
@@ -214,6 +224,9 @@ static void row_print_escapes_and_says_its_length(void **state) {
     json_t *object;
 
     (void)state;
+    assert_int_equal(tms_bench_row_print(&row, text, sizeof text), 0); /* struct_size is 0 */
+    assert_string_equal(text, "");
+    row.struct_size = sizeof row;
     row.op = "model";
     row.us = INFINITY;
     row.label = "a \"quoted\\\" \x01 name";

@@ -236,6 +236,9 @@ static void plan_run_refuses_an_image_of_another_layout(void **state) {
     image.data = NULL;
     assert_fails(tms_spmm_plan_run(f.plan, &f.args, NULL), TMS_ERR_INVALID,
                  "args->image->data is NULL");
+    image.data = (char *)f.image.data + 4;
+    assert_fails(tms_spmm_plan_run(f.plan, &f.args, NULL), TMS_ERR_INVALID,
+                 "but must be aligned to 64 bytes");
     test_setup_free(&f);
 }
 

@@ -396,8 +396,17 @@ static void running_out_of_memory_is_a_status(void **state) {
     test_every_allocation_fails_once(select_each_kind, NULL);
 }
 
+static void mask_bytes_of_what_cannot_be_is_0_or_the_most(void **state) {
+    (void)state;
+    assert_int_equal(tms_mask_bytes(3, 17), 9);
+    assert_int_equal(tms_mask_bytes(0, 17), 0);
+    assert_int_equal(tms_mask_bytes(3, -1), 0);
+    assert_true(tms_mask_bytes(INT64_MAX, INT64_MAX) == SIZE_MAX);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(mask_bytes_of_what_cannot_be_is_0_or_the_most),
         cmocka_unit_test(select_equals_the_oracle),
         cmocka_unit_test(select_tells_neighbouring_floats_apart),
         cmocka_unit_test(equal_scores_keep_the_lower_index),

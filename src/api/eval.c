@@ -30,19 +30,19 @@ tms_status tms_eval_dump(const tms_eval *eval, const char *dir) {
 
 static int64_t hand_out(const tmsi_text_list *list, const char *const **out_texts,
                         const size_t **out_lengths) {
-    *out_texts = list->texts;
-    *out_lengths = list->lengths;
-    return list->count;
+    *out_texts = list != NULL ? list->texts : NULL;
+    *out_lengths = list != NULL ? list->lengths : NULL;
+    return list != NULL ? list->count : 0;
 }
 
 int64_t tms_eval_queries(const tms_eval *eval, const char *const **out_texts,
                          const size_t **out_lengths) {
-    return hand_out(&eval->dictionary.queries, out_texts, out_lengths);
+    return hand_out(eval != NULL ? &eval->dictionary.queries : NULL, out_texts, out_lengths);
 }
 
 int64_t tms_eval_calibration(const tms_eval *eval, const char *const **out_texts,
                              const size_t **out_lengths) {
-    return hand_out(&eval->dictionary.calibration, out_texts, out_lengths);
+    return hand_out(eval != NULL ? &eval->dictionary.calibration : NULL, out_texts, out_lengths);
 }
 
 tms_status tms_eval_run(const tms_eval *eval, tms_model *model, tms_progress progress,

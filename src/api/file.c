@@ -37,9 +37,9 @@ void tms_lines_close(tms_lines *lines) {
 
 int64_t tms_lines_get(const tms_lines *lines, const char *const **out_texts,
                       const size_t **out_lengths) {
-    *out_texts = lines->lines.texts;
-    *out_lengths = lines->lines.lengths;
-    return lines->lines.count;
+    *out_texts = lines != NULL ? lines->lines.texts : NULL;
+    *out_lengths = lines != NULL ? lines->lines.lengths : NULL;
+    return lines != NULL ? lines->lines.count : 0;
 }
 
 tms_status tms_file_write(tms_context *context, const char *path, int32_t force, const void *data,

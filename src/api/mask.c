@@ -1,9 +1,14 @@
 /* Masks, and the counting that stands beside them in the header. */
 #include "api/arguments.h"
+#include "base/memory.h"
 #include "pattern/pattern.h"
 
 size_t tms_mask_bytes(int64_t n, int64_t k) {
-    return n > 0 && k > 0 ? (size_t)n * (size_t)tmsi_mask_row_bytes(k) : 0;
+    size_t bytes;
+
+    if (n <= 0 || k <= 0)
+        return 0;
+    return tmsi_mul_bytes((size_t)n, (size_t)tmsi_mask_row_bytes(k), &bytes) ? bytes : SIZE_MAX;
 }
 
 tms_status tms_mask_select(tms_context *context, const tms_select_desc *given, uint8_t *out_mask) {

@@ -20,6 +20,26 @@ static tms_status check_array(const char *name, const void *array, int64_t count
     return TMS_OK;
 }
 
+static tms_status check_texts(const char *name, const char *const *texts, int64_t count) {
+    tms_status status = check_array(name, texts, count);
+
+    for (int64_t i = 0; status == TMS_OK && i < count; i++)
+        if (texts[i] == NULL)
+            status = tmsi_fail(TMS_ERR_INVALID, "desc->%s[%" PRId64 "] is NULL", name, i);
+    return status;
+}
+
+/* They lie in an array, so that their size must be exact. */
+static tms_status check_model_descs(const tms_bench_desc *desc) {
+    for (int32_t i = 0; desc->model_descs != NULL && i < desc->model_count; i++)
+        if (desc->model_descs[i].struct_size != sizeof *desc->model_descs)
+            return tmsi_fail(TMS_ERR_INVALID,
+                             "desc->model_descs[%d].struct_size is %zu, but must be %zu: use "
+                             "tms_model_desc_default",
+                             i, desc->model_descs[i].struct_size, sizeof *desc->model_descs);
+    return TMS_OK;
+}
+
 static tms_status check_shapes(const tms_bench_desc *desc) {
     for (int32_t i = 0; i < desc->shape_count; i++) {
         const tms_shape *s = &desc->shapes[i];
@@ -47,10 +67,10 @@ static tms_status check_desc(const tms_bench_desc *desc) {
 
     TMS_TRY(check_array("shapes", desc->shapes, desc->shape_count));
     TMS_TRY(check_array("patterns", desc->patterns, desc->pattern_count));
-    TMS_TRY(check_array("layers", desc->layers, desc->layer_count));
+    TMS_TRY(check_texts("layers", desc->layers, desc->layer_count));
     TMS_TRY(check_array("tokens", desc->tokens, desc->token_count));
-    TMS_TRY(check_array("models", desc->models, desc->model_count));
-    TMS_TRY(check_array("texts", desc->texts, desc->text_count));
+    TMS_TRY(check_texts("models", desc->models, desc->model_count));
+    TMS_TRY(check_texts("texts", desc->texts, desc->text_count));
     TMS_TRY(check_array("lengths", desc->lengths, desc->text_count));
     TMS_TRY(check_shapes(desc));
     for (int32_t i = 0; i < desc->pattern_count; i++) {
@@ -63,9 +83,7 @@ static tms_status check_desc(const tms_bench_desc *desc) {
         if (desc->tokens[i] < 1)
             return tmsi_fail(TMS_ERR_INVALID, "desc->tokens[%d] is %" PRId64 ", but must be >= 1",
                              i, desc->tokens[i]);
-    for (int32_t i = 0; i < desc->model_count; i++)
-        if (desc->models[i] == NULL)
-            return tmsi_fail(TMS_ERR_INVALID, "desc->models[%d] is NULL", i);
+    TMS_TRY(check_model_descs(desc));
     if (desc->model_count > 0 && desc->text_count == 0)
         return tmsi_fail(TMS_ERR_INVALID,
                          "desc->text_count is 0, but models are timed on texts: give some");
@@ -108,5 +126,14 @@ done:
 }
 
 size_t tms_bench_row_print(const tms_bench_row *row, char *text, size_t text_bytes) {
-    return tmsi_row_print(row, text, text_bytes);
+    tms_bench_row known;
+
+    if (text == NULL)
+        text_bytes = 0;
+    if (text_bytes > 0)
+        text[0] = '\0';
+    tmsi_enter(__func__);
+    return tmsi_struct_read("row", row, sizeof known, &known) == TMS_OK
+               ? tmsi_row_print(&known, text, text_bytes)
+               : 0;
 }

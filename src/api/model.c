@@ -49,7 +49,11 @@ done:
 }
 
 size_t tms_model_kernels(const tms_model *model, char *text, size_t text_bytes) {
-    return tmsi_model_kernels(model, text, text_bytes);
+    if (text == NULL)
+        text_bytes = 0;
+    if (text_bytes > 0)
+        text[0] = '\0';
+    return model != NULL ? tmsi_model_kernels(model, text, text_bytes) : 0;
 }
 
 tms_status tms_model_tokenize(const tms_model *model, const char *text, size_t text_bytes,

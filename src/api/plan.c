@@ -187,6 +187,10 @@ static tms_status check_image(const tms_spmm_plan *plan, const tms_image *image)
         return tmsi_fail(TMS_ERR_INVALID,
                          "args->image->struct_size is %zu, but must be %zu: use tms_image_build",
                          image->struct_size, sizeof *image);
+    if ((uintptr_t)image->data % TMSI_ALIGNMENT != 0)
+        return tmsi_fail(TMS_ERR_INVALID,
+                         "args->image->data is %p, but must be aligned to %d bytes", image->data,
+                         TMSI_ALIGNMENT);
     if (tmsi_layout_equal(&image->layout, &plan->layout))
         return TMS_OK;
     tmsi_layout_print(&image->layout, built);

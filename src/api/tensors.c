@@ -12,6 +12,8 @@ static tms_status check_tensors(const tms_tensor *tensors, int64_t count) {
         if (tensor->name == NULL || (tensor->data == NULL && tensor->bytes > 0))
             return tmsi_fail(TMS_ERR_INVALID, "tensors[%" PRId64 "].%s is NULL", i,
                              tensor->name == NULL ? "name" : "data");
+        if (tmsi_tensor_name_check(tensor->name) != TMS_OK)
+            return tmsi_fail_in(TMS_ERR_INVALID, "tensors[%" PRId64 "]", i);
         if (tensor->format != TMS_FORMAT_DENSE)
             return tmsi_fail(TMS_ERR_INVALID,
                              "tensors[%" PRId64 "].format is %s, but only dense tensors are "

@@ -77,13 +77,13 @@ void tms_context_destroy(tms_context *context) {
 }
 
 const char *tms_context_cpu_name(const tms_context *context) {
-    return context->hardware.cpu_name;
+    return context != NULL ? context->hardware.cpu_name : "";
 }
 
 const char *tms_context_isa_text(const tms_context *context) {
-    return context->isa_text;
+    return context != NULL ? context->isa_text : "";
 }
 
 int32_t tms_context_threads(const tms_context *context) {
-    return context->threads;
+    return context != NULL ? context->threads : 0;
 }

@@ -73,6 +73,10 @@ static tms_status check_fields(const tms_matrix *matrix) {
     if (matrix->n == INT64_MAX || matrix->k > INT32_MAX)
         return tmsi_fail(TMS_ERR_INVALID, "n is %lld and k is %lld, but k must be at most %d",
                          (long long)matrix->n, (long long)matrix->k, INT32_MAX);
+    for (size_t i = 0; i < sizeof matrix->reserved / sizeof *matrix->reserved; i++)
+        if (matrix->reserved[i] != 0)
+            return tmsi_fail(TMS_ERR_INVALID, "reserved[%zu] is %d, but must be 0", i,
+                             matrix->reserved[i]);
     if (!tmsi_mul_bytes((size_t)matrix->n, (size_t)matrix->k, &bytes) ||
         !tmsi_mul_bytes(bytes, tmsi_dtype_bytes(matrix->dtype), &bytes) || bytes > PTRDIFF_MAX)
         return tmsi_fail(TMS_ERR_INVALID,

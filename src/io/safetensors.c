@@ -190,6 +190,8 @@ tms_status tmsi_tensor_name_check(const char *name) {
         return tmsi_fail(TMS_ERR_FORMAT,
                          "tensor \"%.80s...\" has a name of %zu bytes, but at most %d are read",
                          name, bytes, TMSI_NAME_BYTES_MAX);
+    if (strcmp(name, "__metadata__") == 0)
+        return tmsi_fail(TMS_ERR_FORMAT, "a tensor is named \"__metadata__\", a key of the header");
     if (has_control(name))
         return tmsi_fail(TMS_ERR_FORMAT, "a tensor's name of %zu bytes has a control character",
                          bytes);

@@ -39,7 +39,8 @@ void tmsi_safetensors_close(tmsi_safetensors *self); /* takes a zero-filled one 
 const tms_tensor *tmsi_safetensors_find(const tmsi_safetensors *self, const char *name);
 const char *tmsi_safetensors_metadata(const tmsi_safetensors *self, const char *key);
 
-/* Not empty, not too long, no control characters: names go to terminals and into sentences. */
+/* Not empty, not too long, not "__metadata__", no control characters: names go to terminals and
+ * into sentences. */
 tms_status tmsi_tensor_name_check(const char *name);
 
 /* Bytes of a tensor of that type and shape; false where they overflow, or are no whole bytes. */

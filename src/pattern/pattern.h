@@ -25,7 +25,7 @@ tms_status tmsi_pattern_check(tms_context *context, const tms_pattern *pattern,
 tms_status tmsi_matrix_count(tms_context *context, const tms_matrix *dense, tms_zero_report *out);
 
 static inline int64_t tmsi_mask_row_bytes(int64_t k) {
-    return (k + 7) / 8;
+    return k / 8 + (k % 8 != 0);
 }
 
 #endif
