@@ -4,30 +4,10 @@
 #include <string.h>
 
 #include "checkpoint/job.h"
+#include "support/room.h"
 #include "support/sample.h"
 
 enum { N = SAMPLE_N, K = SAMPLE_K, T = 10 };
-
-static char folder[256];
-static tms_context *context;
-
-static int make_folder(void **state) {
-    (void)state;
-    test_folder_make(folder);
-    context = test_context(2, 0);
-    return 0;
-}
-
-static int remove_folder(void **state) {
-    (void)state;
-    tms_context_destroy(context);
-    test_folder_remove(folder);
-    return 0;
-}
-
-static const char *at(const char *name) {
-    return test_at(folder, name);
-}
 
 static float inputs[2][T * K]; /* [block]: 64 features into a.weight, 32 into b.weight */
 static const int64_t features[2] = {K, N};
@@ -188,5 +168,5 @@ int main(void) {
         cmocka_unit_test(wanda_says_what_it_lacks),
         cmocka_unit_test(wanda_survives_every_failing_allocation),
     };
-    return cmocka_run_group_tests_name("calibrated", tests, make_folder, remove_folder);
+    return cmocka_run_group_tests_name("calibrated", tests, make_threaded_room, remove_room);
 }

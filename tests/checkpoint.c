@@ -6,25 +6,9 @@
 
 #include "base/memory.h"
 #include "checkpoint/layers.h"
-#include "support/files.h"
+#include "support/room.h"
 
-static char folder[256];
-static tms_context *context;
 static const float values[64];
-
-static int make_folder(void **state) {
-    (void)state;
-    test_folder_make(folder);
-    context = test_context(1, 0);
-    return 0;
-}
-
-static int remove_folder(void **state) {
-    (void)state;
-    tms_context_destroy(context);
-    test_folder_remove(folder);
-    return 0;
-}
 
 /* A new model folder with these texts; NULL: no such file. */
 static void write_folder(const char *name, const char *config, const char *index,
@@ -294,5 +278,5 @@ int main(void) {
         cmocka_unit_test(globs_match_whole_names),
         cmocka_unit_test(open_survives_every_failing_allocation),
     };
-    return cmocka_run_group_tests_name("checkpoint", tests, make_folder, remove_folder);
+    return cmocka_run_group_tests_name("checkpoint", tests, make_room, remove_room);
 }

@@ -13,28 +13,7 @@
 #include "io/json.h"
 #include "io/safetensors.h"
 #include "io/tree.h"
-#include "support/files.h"
-
-static char folder[256];
-static tms_context *context;
-
-static int make_folder(void **state) {
-    (void)state;
-    test_folder_make(folder);
-    context = test_context(1, 0);
-    return 0;
-}
-
-static int remove_folder(void **state) {
-    (void)state;
-    tms_context_destroy(context);
-    test_folder_remove(folder);
-    return 0;
-}
-
-static const char *at(const char *name) {
-    return test_at(folder, name);
-}
+#include "support/room.h"
 
 static void assert_content(const char *path, const char *wanted) {
     size_t bytes;
@@ -415,5 +394,5 @@ int main(void) {
         cmocka_unit_test(safetensors_writer_sorts_by_alignment_then_name),
         cmocka_unit_test(safetensors_writer_refuses_a_name_twice),
     };
-    return cmocka_run_group_tests_name("files", tests, make_folder, remove_folder);
+    return cmocka_run_group_tests_name("files", tests, make_room, remove_room);
 }

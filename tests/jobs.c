@@ -6,30 +6,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "support/room.h"
 #include "support/sample.h"
 
 enum { N = SAMPLE_N, K = SAMPLE_K };
-
-static char folder[256];
-static tms_context *context;
-
-static int make_folder(void **state) {
-    (void)state;
-    test_folder_make(folder);
-    context = test_context(2, 0);
-    return 0;
-}
-
-static int remove_folder(void **state) {
-    (void)state;
-    tms_context_destroy(context);
-    test_folder_remove(folder);
-    return 0;
-}
-
-static const char *at(const char *name) {
-    return test_at(folder, name);
-}
 
 static void write_sample(const char *path) {
     sample_write(path, TMS_F32, "{\"format\":\"pt\",\"note\":\"a \\\"b\\\" \\u0007\"}");
@@ -389,5 +369,5 @@ int main(void) {
         cmocka_unit_test(pack_counts_negative_zeros),
         cmocka_unit_test(packed_files_can_be_inspected_checked_pruned_and_packed),
     };
-    return cmocka_run_group_tests_name("jobs", tests, make_folder, remove_folder);
+    return cmocka_run_group_tests_name("jobs", tests, make_threaded_room, remove_room);
 }

@@ -9,28 +9,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "support/room.h"
 #include "support/sample.h"
 
-static char folder[256];
-static tms_context *context;
-
-static int make_folder(void **state) {
-    (void)state;
-    test_folder_make(folder);
-    context = test_context(1, 0);
+static int make_input(void **state) {
+    make_room(state);
     sample_write(test_at(folder, "in"), TMS_F32, "{\"format\":\"pt\"}");
     return 0;
-}
-
-static int remove_folder(void **state) {
-    (void)state;
-    tms_context_destroy(context);
-    test_folder_remove(folder);
-    return 0;
-}
-
-static const char *at(const char *name) {
-    return test_at(folder, name);
 }
 
 /* A model folder: weights of the sample, a config, a folder with a file, a link to a file. */
@@ -339,5 +324,5 @@ int main(void) {
         cmocka_unit_test(every_failing_allocation_of_json_leaves_nothing),
         cmocka_unit_test(full_disk_is_a_sentence_and_leaves_nothing),
     };
-    return cmocka_run_group_tests_name("outputs", tests, make_folder, remove_folder);
+    return cmocka_run_group_tests_name("outputs", tests, make_input, remove_room);
 }

@@ -6,14 +6,8 @@
 #include <xxhash.h>
 
 #include "checkpoint/checkpoint.h"
+#include "support/room.h"
 #include "support/sample.h"
-
-static char folder[256];
-static tms_context *context;
-
-static const char *at(const char *name) {
-    return test_at(folder, name);
-}
 
 /* "w" of 8 x 16 as nm, csr and bsr, and a vector. */
 static int make_files(void **state) {
@@ -21,9 +15,8 @@ static int make_files(void **state) {
     tms_tensor tensors[] = {test_tensor_f32("w", 8, 16, values),
                             test_tensor_f32("v", 1, 16, values)};
     tms_layer_table *table = NULL;
-    (void)state;
-    test_folder_make(folder);
-    context = test_context(1, 0);
+
+    make_room(state);
     sample_random(values, 8 * 16, 1);
     for (int i = 0; i < 8 * 16; i++)
         values[i] *= i % 4 == 1;
@@ -37,13 +30,6 @@ static int make_files(void **state) {
         assert_ok(tms_pack_run(context, &desc, &table));
         tms_layer_table_destroy(table);
     }
-    return 0;
-}
-
-static int remove_files(void **state) {
-    (void)state;
-    tms_context_destroy(context);
-    test_folder_remove(folder);
     return 0;
 }
 
@@ -265,5 +251,5 @@ int main(void) {
         cmocka_unit_test(names_that_collide_are_refused),
         cmocka_unit_test(lying_records_are_refused),
     };
-    return cmocka_run_group_tests_name("packed", tests, make_files, remove_files);
+    return cmocka_run_group_tests_name("packed", tests, make_files, remove_room);
 }

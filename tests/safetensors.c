@@ -4,24 +4,7 @@
 #include <string.h>
 
 #include "io/safetensors.h"
-#include "support/files.h"
-
-static char folder[256];
-static tms_context *context;
-
-static int make_folder(void **state) {
-    (void)state;
-    test_folder_make(folder);
-    context = test_context(1, 0);
-    return 0;
-}
-
-static int remove_folder(void **state) {
-    (void)state;
-    tms_context_destroy(context);
-    test_folder_remove(folder);
-    return 0;
-}
+#include "support/room.h"
 
 static tms_status read_bytes(const void *data, size_t bytes) {
     tmsi_safetensors file;
@@ -268,5 +251,5 @@ int main(void) {
         cmocka_unit_test(reader_says_what_is_no_file),
         cmocka_unit_test(reader_survives_every_failing_allocation),
     };
-    return cmocka_run_group_tests_name("safetensors", tests, make_folder, remove_folder);
+    return cmocka_run_group_tests_name("safetensors", tests, make_room, remove_room);
 }
