@@ -60,6 +60,12 @@ static void embeddings_follow_the_definition(void **state) {
          .activation = "gelu",
          .prefix = "model.encoder.",
          .dtype = TMS_F16},
+        {.layers = 2,
+         .hidden = 24,
+         .heads = 3,
+         .intermediate = 32,
+         .activation = "gelu",
+         .cls_pooling = true},
         {.layers = 0, .hidden = 8, .heads = 8, .intermediate = 1, .activation = "gelu"},
     };
     (void)state;

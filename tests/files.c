@@ -296,14 +296,20 @@ static void json_fields_say_what_they_should_be(void **state) {
 }
 
 static void json_file_is_named_and_bounded(void **state) {
+    static const tmsi_json_bounds wide = {JSON_OBJECT, 100, 3}, narrow = {JSON_OBJECT, 4, 3};
     json_t *json = NULL;
     (void)state;
     test_file_write(at("j"), "{\"a\":", 5);
-    assert_fails(tmsi_json_read(at("j"), 100, 3, &json), TMS_ERR_FORMAT,
+    assert_fails(tmsi_json_read(context, folder, "j", &wide, &json), TMS_ERR_FORMAT,
                  "/j\": JSON is malformed at line 1");
-    assert_fails(tmsi_json_read(at("j"), 4, 3, &json), TMS_ERR_FORMAT,
+    assert_fails(tmsi_json_read(context, folder, "j", &narrow, &json), TMS_ERR_FORMAT,
                  "has 5 bytes, but at most 4 are read as JSON");
+    test_file_write(at("j"), "[{}]", 4);
+    assert_fails(tmsi_json_read(context, folder, "j", &wide, &json), TMS_ERR_FORMAT,
+                 "/j\" is an array, but must be an object");
     unlink(at("j"));
+    assert_ok(tmsi_json_read(context, folder, "j", &wide, &json));
+    assert_null(json);
 }
 
 /* ---- The safetensors writer ----------------------------------------------------------------- */

@@ -94,6 +94,123 @@ static void open_refuses_broken_tokenizers(void **state) {
     tms_context_destroy(context);
 }
 
+static void open_refuses_poolings_that_it_cannot_run(void **state) {
+    static const struct {
+        const char *text;
+        tms_status status;
+        const char *sentence;
+    } cases[] = {
+        {"{\"pooling_mode_max_tokens\": true}", TMS_ERR_UNSUPPORTED,
+         "1_Pooling/config.json\": pooling_mode_max_tokens is true, but only "
+         "pooling_mode_mean_tokens and pooling_mode_cls_token can be run"},
+        {"{\"pooling_mode_mean_tokens\": true, \"pooling_mode_cls_token\": true}",
+         TMS_ERR_UNSUPPORTED, "are both true"},
+        {"{\"pooling_mode_mean_tokens\": false}", TMS_ERR_UNSUPPORTED, "no pooling_mode is true"},
+        {"{}", TMS_ERR_UNSUPPORTED, "no pooling_mode is true"},
+        {"{\"pooling_mode_cls_token\": 1}", TMS_ERR_FORMAT,
+         "pooling_mode_cls_token is a whole number, but must be true or false"},
+        {"[]", TMS_ERR_FORMAT, "is an array, but must be an object"},
+        {"{\"a\":[[[[[[[[[]]]]]]]]]}", TMS_ERR_FORMAT, "JSON nests 10 deep"},
+    };
+    tms_context *context = test_context(1, 0);
+    test_encoder *encoder = test_encoder_create(&small_shape, test_seed());
+    tms_model *model = NULL;
+    char folder[256];
+    (void)state;
+
+    test_folder_make(folder);
+    test_encoder_write(encoder, folder);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        test_encoder_write_pooling(folder, cases[i].text);
+        assert_fails(tms_model_open(context, folder, NULL, &model), cases[i].status,
+                     cases[i].sentence);
+    }
+    test_encoder_write_pooling(folder, "{\"word_embedding_dimension\": 16, "
+                                       "\"pooling_mode_mean_tokens\": true, "
+                                       "\"pooling_mode_lasttoken\": false}");
+    assert_ok(tms_model_open(context, folder, NULL, &model));
+    assert_int_equal(model->pooling, TMSI_POOLING_MEAN);
+    tms_model_close(model);
+    test_encoder_free(encoder);
+    test_folder_remove(folder);
+    tms_context_destroy(context);
+}
+
+static void open_refuses_steps_that_it_does_not_run(void **state) {
+    static const struct {
+        const char *text;
+        tms_status status;
+        const char *sentence;
+    } cases[] = {
+        {"[{\"type\": \"sentence_transformers.models.Transformer\"}, "
+         "{\"type\": \"sentence_transformers.models.Dense\"}]",
+         TMS_ERR_UNSUPPORTED,
+         "modules.json\": it has the step \"sentence_transformers.models.Dense\", but only "
+         "Transformer, Pooling and Normalize can be run"},
+        {"[{\"type\": \"Pooling\", \"path\": \"2_Pooling\"}]", TMS_ERR_UNSUPPORTED,
+         "Pooling lies in \"2_Pooling\", but is read from \"1_Pooling\""},
+        {"[{\"type\": \"Pooling\"}]", TMS_ERR_FORMAT, "\"path\" is missing"},
+        {"[3]", TMS_ERR_FORMAT, "\"type\" is missing"},
+        {"{}", TMS_ERR_FORMAT, "is an object, but must be an array"},
+    };
+    static const char whole[] = "[{\"type\": \"a.Transformer\", \"path\": \"\"}, "
+                                "{\"type\": \"a.Pooling\", \"path\": \"1_Pooling\"}, "
+                                "{\"type\": \"a.Normalize\"}]";
+    tms_context *context = test_context(1, 0);
+    test_encoder *encoder = test_encoder_create(&small_shape, test_seed());
+    tms_model *model = NULL;
+    char folder[256];
+    (void)state;
+
+    test_folder_make(folder);
+    test_encoder_write(encoder, folder);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        test_file_write(test_at(folder, "modules.json"), cases[i].text, strlen(cases[i].text));
+        assert_fails(tms_model_open(context, folder, NULL, &model), cases[i].status,
+                     cases[i].sentence);
+    }
+    test_file_write(test_at(folder, "modules.json"), whole, sizeof whole - 1);
+    assert_ok(tms_model_open(context, folder, NULL, &model));
+    tms_model_close(model);
+    test_encoder_free(encoder);
+    test_folder_remove(folder);
+    tms_context_destroy(context);
+}
+
+/* Older files leave model_type out: then the tensors' names say. */
+static void open_finds_the_architecture_by_tensor_names(void **state) {
+    tms_context *context = test_context(1, 0);
+    test_encoder_shape shape = small_shape;
+    tms_model *model = NULL;
+    (void)state;
+
+    for (shape.layers = 1; shape.layers >= 0; shape.layers--) {
+        test_encoder *encoder = test_encoder_create(&shape, test_seed());
+        tms_model_info info = tms_model_info_default();
+        char folder[256], *text;
+        size_t bytes;
+        test_folder_make(folder);
+        test_encoder_write(encoder, folder);
+        text = test_file_read(test_at(folder, "config.json"), &bytes);
+        memcpy(strstr(text, "model_type"), "model_kind", 10);
+        test_file_write(test_at(folder, "config.json"), text, bytes);
+        free(text);
+        if (shape.layers == 0) { /* no layer whose name would say */
+            assert_fails(tms_model_open(context, folder, NULL, &model), TMS_ERR_UNSUPPORTED,
+                         "config.json has no model_type, and no tensor is named as in the "
+                         "architectures that can be run: bert");
+        } else {
+            assert_ok(tms_model_open(context, folder, NULL, &model));
+            assert_ok(tms_model_describe(model, &info));
+            assert_string_equal(info.architecture, "bert");
+            tms_model_close(model);
+        }
+        test_encoder_free(encoder);
+        test_folder_remove(folder);
+    }
+    tms_context_destroy(context);
+}
+
 static void open_names_the_value_that_is_not_finite(void **state) {
     static const struct {
         const char *tensor, *sentence;
@@ -174,6 +291,7 @@ static void running_out_of_memory_leaks_nothing(void **state) {
 
     test_folder_make(folder);
     test_encoder_write(encoder, folder);
+    test_encoder_write_pooling(folder, "{\"pooling_mode_mean_tokens\": true}");
     test_every_allocation_fails_once(embed_once, folder);
     test_encoder_free(encoder);
     test_folder_remove(folder);
@@ -274,6 +392,9 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(open_refuses_broken_configs),
         cmocka_unit_test(open_refuses_broken_tokenizers),
+        cmocka_unit_test(open_refuses_poolings_that_it_cannot_run),
+        cmocka_unit_test(open_refuses_steps_that_it_does_not_run),
+        cmocka_unit_test(open_finds_the_architecture_by_tensor_names),
         cmocka_unit_test(open_names_the_value_that_is_not_finite),
         cmocka_unit_test(embed_stops_when_asked),
         cmocka_unit_test(running_out_of_memory_leaks_nothing),

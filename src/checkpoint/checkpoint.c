@@ -9,27 +9,9 @@
 #include "checkpoint/shards.h"
 #include "format/format.h"
 
-enum {
-    CONFIG_BYTES_MAX = 16 << 20,
-    CONFIG_DEPTH_MAX = 64,
-    INDEX_DEPTH_MAX = 3, /* file, weight_map, and metadata of a writer we do not know */
-};
-
-/* Reads a JSON object that a folder may have; leaves *out NULL where there is none. */
-static tms_status read_optional(tms_checkpoint *self, const char *name, size_t bytes_max,
-                                int32_t depth_max, json_t **out) {
-    char *path = NULL;
-    tms_status status = tmsi_path_join(self->context, self->path, name, &path);
-
-    if (status == TMS_OK && tmsi_path_look(path) != TMSI_PATH_NONE) {
-        status = tmsi_json_read(path, bytes_max, depth_max, out);
-        if (status == TMS_OK && !json_is_object(*out))
-            status = tmsi_fail(TMS_ERR_FORMAT, "\"%s\" is %s, but must be an object", path,
-                               tmsi_json_kind(*out));
-    }
-    tmsi_free(self->context, path);
-    return status;
-}
+static const tmsi_json_bounds config_bounds = {JSON_OBJECT, 16 << 20, 64};
+/* Depth: file, weight_map, and metadata of a writer we do not know. */
+static const tmsi_json_bounds index_bounds = {JSON_OBJECT, TMSI_HEADER_BYTES_MAX, 3};
 
 static tms_status open_one_file(tms_checkpoint *self, const char *path, const char *name) {
     tms_status status = TMS_OK;
@@ -46,14 +28,15 @@ static tms_status open_folder(tms_checkpoint *self) {
     tms_status status = TMS_OK;
     char *single = NULL;
 
-    TMS_TRY(read_optional(self, "config.json", CONFIG_BYTES_MAX, CONFIG_DEPTH_MAX, &self->config));
+    TMS_TRY(
+        tmsi_json_read(self->context, self->path, "config.json", &config_bounds, &self->config));
     TMS_TRY(tmsi_path_join(self->context, self->path, TMSI_SINGLE_NAME, &single));
     if (tmsi_path_look(single) != TMSI_PATH_NONE) {
         TMS_TRY(open_one_file(self, single, TMSI_SINGLE_NAME));
         goto done;
     }
     TMS_TRY(
-        read_optional(self, TMSI_INDEX_NAME, TMSI_HEADER_BYTES_MAX, INDEX_DEPTH_MAX, &self->index));
+        tmsi_json_read(self->context, self->path, TMSI_INDEX_NAME, &index_bounds, &self->index));
     if (self->index == NULL) {
         status = tmsi_fail(TMS_ERR_IO, "folder \"%s\" has neither %s nor %s", self->path,
                            TMSI_SINGLE_NAME, TMSI_INDEX_NAME);

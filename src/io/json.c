@@ -79,7 +79,8 @@ tms_status tmsi_json_parse(const char *text, size_t bytes, int32_t depth_max, js
     return TMS_OK;
 }
 
-tms_status tmsi_json_read(const char *path, size_t bytes_max, int32_t depth_max, json_t **out) {
+/* A file of at most bytes_max bytes. */
+static tms_status read_file(const char *path, size_t bytes_max, int32_t depth_max, json_t **out) {
     tmsi_mapping map = {0};
     tms_status status = tmsi_file_map(path, &map);
 
@@ -96,8 +97,8 @@ tms_status tmsi_json_read(const char *path, size_t bytes_max, int32_t depth_max,
     return status;
 }
 
-const char *tmsi_json_kind(const json_t *value) {
-    switch (value == NULL ? -1 : (int)json_typeof(value)) {
+static const char *name_type(int type) {
+    switch (type) {
     case JSON_OBJECT:
         return "an object";
     case JSON_ARRAY:
@@ -116,6 +117,31 @@ const char *tmsi_json_kind(const json_t *value) {
     default:
         return "missing";
     }
+}
+
+const char *tmsi_json_kind(const json_t *value) {
+    return name_type(value == NULL ? -1 : (int)json_typeof(value));
+}
+
+tms_status tmsi_json_read(tms_context *context, const char *folder, const char *name,
+                          const tmsi_json_bounds *bounds, json_t **out) {
+    tms_status status = TMS_OK;
+    json_t *read = NULL;
+    char *path = NULL;
+
+    TMS_TRY(tmsi_path_join(context, folder, name, &path));
+    if (tmsi_path_look(path) == TMSI_PATH_NONE)
+        goto done;
+    TMS_TRY(read_file(path, bounds->bytes_max, bounds->depth_max, &read));
+    if (json_typeof(read) != bounds->type)
+        TMS_TRY(tmsi_fail(TMS_ERR_FORMAT, "\"%s\" is %s, but must be %s", path,
+                          tmsi_json_kind(read), name_type((int)bounds->type)));
+    *out = read;
+    read = NULL;
+done:
+    json_decref(read);
+    tmsi_free(context, path);
+    return status;
 }
 
 static tms_status fail_kind(const char *key, const json_t *value, const char *wanted) {

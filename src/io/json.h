@@ -12,8 +12,16 @@
  * (json_decref). Sentences say where in the text. */
 tms_status tmsi_json_parse(const char *text, size_t bytes, int32_t depth_max, json_t **out);
 
-/* Parses a file of at most bytes_max bytes. Sentences name the file. */
-tms_status tmsi_json_read(const char *path, size_t bytes_max, int32_t depth_max, json_t **out);
+/* What is asked of a file: the kind of its outermost value, and how much is read. */
+typedef struct tmsi_json_bounds {
+    json_type type;
+    size_t bytes_max;
+    int32_t depth_max;
+} tmsi_json_bounds;
+
+/* Parses a file of the folder; where there is none, *out is left alone. Sentences name the file. */
+tms_status tmsi_json_read(tms_context *context, const char *folder, const char *name,
+                          const tmsi_json_bounds *bounds, json_t **out);
 
 /* Fields of an object; one that is missing, of another type or out of range is TMS_ERR_FORMAT with
  * a sentence naming the key, its value and what is allowed. Texts live as long as the object. */

@@ -5,13 +5,8 @@
 
 #include "base/memory.h"
 #include "model/batches.h"
-#include "model/pooling.h"
 
-enum {
-    VOCABULARY_BYTES_MAX = 64 << 20,
-    CONFIG_BYTES_MAX = 1 << 20,
-    CONFIG_DEPTH_MAX = 32,
-};
+enum { VOCABULARY_BYTES_MAX = 64 << 20 };
 
 /* A boolean of tokenizer_config.json; `otherwise` where it is missing or null. */
 static tms_status read_rule(const json_t *config, const char *key, bool otherwise, bool *out) {
@@ -24,25 +19,29 @@ static tms_status read_rule(const json_t *config, const char *key, bool otherwis
     return TMS_OK;
 }
 
-/* Rules of the uncased tokenizer, where tokenizer_config.json does not say other. */
-static tms_status read_rules(tms_context *context, const char *folder, tmsi_tokenizer_rules *out) {
+static tms_status apply_rules(const json_t *config, tmsi_tokenizer_rules *out) {
     tms_status status = TMS_OK;
-    json_t *config = NULL;
-    char *path = NULL;
 
-    *out = (tmsi_tokenizer_rules){true, true, true};
-    TMS_TRY(tmsi_path_join(context, folder, "tokenizer_config.json", &path));
-    if (tmsi_path_look(path) == TMSI_PATH_NONE)
-        goto done;
-    TMS_TRY(tmsi_json_read(path, CONFIG_BYTES_MAX, CONFIG_DEPTH_MAX, &config));
     TMS_TRY(read_rule(config, "do_lower_case", true, &out->lowercase));
     TMS_TRY(read_rule(config, "strip_accents", out->lowercase, &out->strip_accents));
     TMS_TRY(read_rule(config, "tokenize_chinese_chars", true, &out->split_ideographs));
 done:
-    if (status != TMS_OK && path != NULL)
-        status = tmsi_fail_in(status, "%s", path);
+    return status;
+}
+
+/* Rules of the uncased tokenizer, where tokenizer_config.json does not say other. */
+static tms_status read_rules(tms_context *context, const char *folder, tmsi_tokenizer_rules *out) {
+    static const tmsi_json_bounds bounds = {JSON_OBJECT, 1 << 20, 32};
+    static const char name[] = "tokenizer_config.json";
+    tms_status status = TMS_OK;
+    json_t *config = NULL;
+
+    TMS_TRY(tmsi_json_read(context, folder, name, &bounds, &config));
+    status = apply_rules(config, out);
+    if (status != TMS_OK)
+        status = tmsi_fail_in(status, "\"%s/%s\"", folder, name);
+done:
     json_decref(config);
-    tmsi_free(context, path);
     return status;
 }
 
@@ -104,6 +103,7 @@ tms_status tmsi_model_open(tms_context *context, const char *path,
         TMS_TRY(tmsi_fail_in(status, "%s", path));
     checkpoint = NULL; /* now the encoder's */
     TMS_TRY(read_tokenizer(context, path, &self->tokenizer));
+    TMS_TRY(tmsi_pooling_read(context, path, &self->pooling));
     TMS_TRY(check_sizes(self, max_tokens));
     self->max_tokens = max_tokens > 0
                            ? max_tokens
@@ -199,7 +199,7 @@ tms_status tmsi_model_embed(tms_model *model, const char *const *texts, const si
         encoder->ops->embed(encoder, &rows, ids, x);
         for (int64_t block = 0; block < encoder->sizes.blocks; block++)
             encoder->ops->run_block(encoder, block, &rows, NULL, NULL, x);
-        tmsi_pooling_run(model->context, &rows, hidden, x, pooled);
+        tmsi_pooling_run(model->context, model->pooling, &rows, hidden, x, pooled);
         for (int64_t i = 0; i < rows.count; i++)
             memcpy(out + order[i] * hidden, pooled + i * hidden, (size_t)hidden * sizeof *out);
     }

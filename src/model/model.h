@@ -4,6 +4,7 @@
 #define TAMIS_MODEL_MODEL_H
 
 #include "model/encoder.h"
+#include "model/pooling.h"
 #include "model/tokenizer.h"
 
 enum { TMSI_MODEL_TOKENS_DEFAULT = 256 };
@@ -12,6 +13,7 @@ struct tms_model {
     tms_context *context;
     tmsi_tokenizer *tokenizer;
     tmsi_encoder *encoder;
+    tmsi_pooling pooling;
     int64_t max_tokens;
 };
 

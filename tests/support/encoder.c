@@ -1,9 +1,11 @@
 #include "support/encoder.h"
 
+#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/dtype.h"
 #include "support/files.h"
@@ -182,6 +184,15 @@ void test_encoder_write_config(const test_encoder *encoder, const char *folder, 
     test_file_write(path, text, strlen(text));
 }
 
+void test_encoder_write_pooling(const char *folder, const char *text) {
+    char path[TEST_PATH_MAX];
+
+    test_path(folder, "1_Pooling", path);
+    assert_true(mkdir(path, 0777) == 0 || errno == EEXIST);
+    test_path(folder, "1_Pooling/config.json", path);
+    test_file_write(path, text, strlen(text));
+}
+
 void test_encoder_write(const test_encoder *encoder, const char *folder) {
     char path[TEST_PATH_MAX];
     size_t bytes;
@@ -191,6 +202,9 @@ void test_encoder_write(const test_encoder *encoder, const char *folder) {
     test_path(folder, "vocab.txt", path);
     test_file_write(path, vocabulary, bytes);
     free(vocabulary);
+    if (encoder->shape.cls_pooling)
+        test_encoder_write_pooling(folder, "{\"pooling_mode_cls_token\": true, "
+                                           "\"pooling_mode_mean_tokens\": false}");
     write_tensors(encoder, folder);
 }
 
@@ -318,7 +332,7 @@ void test_encoder_embed(const test_encoder *encoder, const int32_t *ids, int64_t
     for (int64_t layer = 0; layer < encoder->shape.layers; layer++)
         run_block(encoder, layer, x, count, buffer);
     memset(out, 0, (size_t)hidden * sizeof *out);
-    for (int64_t i = 0; i < count * hidden; i++)
+    for (int64_t i = 0; i < (encoder->shape.cls_pooling ? 1 : count) * hidden; i++)
         out[i % hidden] += x[i];
     for (int64_t i = 0; i < hidden; i++)
         length += out[i] * out[i];

@@ -10,7 +10,8 @@ typedef struct test_encoder_shape {
     const char *activation; /* hidden_act */
     const char *prefix;     /* of tensor names; NULL: none */
     tms_dtype dtype;
-    bool tf_norms; /* gamma and beta */
+    bool tf_norms;    /* gamma and beta */
+    bool cls_pooling; /* said in 1_Pooling/config.json; else there is no such file */
 } test_encoder_shape;
 
 enum { TEST_ENCODER_VOCABULARY = 435, TEST_ENCODER_POSITIONS = 20, TEST_ENCODER_TENSORS_MAX = 64 };
@@ -35,8 +36,9 @@ test_encoder_tensor *test_encoder_find(const test_encoder *encoder, const char *
 int64_t test_encoder_prune(test_encoder *encoder,
                            bool (*keeps)(int64_t row, int64_t column, uint64_t random));
 
-/* config.json, vocab.txt and model.safetensors. */
+/* config.json, vocab.txt, model.safetensors and, where it must be said, the pooling. */
 void test_encoder_write(const test_encoder *encoder, const char *folder);
+void test_encoder_write_pooling(const char *folder, const char *text);
 void test_encoder_write_config(const test_encoder *encoder, const char *folder, const char *key,
                                const char *value);
 
