@@ -1,7 +1,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/memory.h"
 #include "checkpoint/job.h"
 #include "checkpoint/record.h"
 #include "pattern/pattern.h"
@@ -32,21 +31,16 @@ static tms_status choose_patterns(const tmsi_job *job) {
 }
 
 /* A layer that the pattern cannot fit does not hold it. */
-static tms_status check_layer(const tmsi_job *job, int64_t i, tms_layer_row *row) {
-    tms_matrix dense;
-    void *memory = NULL;
-    tms_status status = TMS_OK;
+static tms_status check_layer(tmsi_job *job, const tms_matrix *dense, tms_layer_row *row,
+                              void *holds) {
+    tms_status status;
 
-    TMS_TRY(tmsi_checkpoint_view(job->checkpoint, i, &dense, &memory));
-    TMS_TRY(tmsi_matrix_count(job->context, &dense, &row->zeros));
-    if (row->zeros.non_finite > 0) {
-        status =
-            tmsi_fail(TMS_ERR_VALUE, "tensor \"%s\": weight at row %lld, column %lld is NaN or Inf",
-                      row->name, (long long)row->zeros.first_non_finite_row,
-                      (long long)row->zeros.first_non_finite_column);
-        goto done;
-    }
-    status = tmsi_pattern_check(job->context, &row->pattern, &dense, &row->check);
+    if (row->zeros.non_finite > 0)
+        return tmsi_fail(TMS_ERR_VALUE,
+                         "tensor \"%s\": weight at row %lld, column %lld is NaN or Inf", row->name,
+                         (long long)row->zeros.first_non_finite_row,
+                         (long long)row->zeros.first_non_finite_column);
+    status = tmsi_pattern_check(job->context, &row->pattern, dense, &row->check);
     if (status == TMS_ERR_PATTERN) {
         const char *sentence = strstr(tms_error_text(), ": ");
         row->check.row = row->check.column = -1;
@@ -54,8 +48,7 @@ static tms_status check_layer(const tmsi_job *job, int64_t i, tms_layer_row *row
                  sentence != NULL ? sentence + 2 : tms_error_text());
         status = TMS_OK;
     }
-done:
-    tmsi_free(job->context, memory);
+    *(int32_t *)holds &= row->check.holds;
     return status;
 }
 
@@ -70,13 +63,7 @@ tms_status tmsi_check_run(tms_context *context, const tms_job_desc *desc, int32_
     TMS_TRY(tmsi_job_need_layers(&job));
     TMS_TRY(choose_patterns(&job));
     job.total = tmsi_job_layer_bytes(&job);
-    for (int64_t i = 0; i < job.layer_count; i++) {
-        tms_layer_row *row = &job.table->rows[i];
-        TMS_TRY(tmsi_job_step(&job, row->name, 0));
-        TMS_TRY(check_layer(&job, job.layers[i], row));
-        TMS_TRY(tmsi_job_step(&job, row->name, (size_t)row->dense_bytes));
-        holds = holds && row->check.holds;
-    }
+    TMS_TRY(tmsi_job_each_layer(&job, check_layer, &holds));
     *out_holds = holds;
     *out = job.table;
     job.table = NULL;

@@ -74,6 +74,11 @@ done:
     return status;
 }
 
+void tmsi_forms_bytes(const tmsi_forms *forms, int64_t bytes[TMS_FORMAT_COUNT]) {
+    for (int f = 0; f < TMS_FORMAT_COUNT; f++)
+        bytes[f] = forms->holds[f] ? (int64_t)tms_matrix_bytes(&forms->matrices[f]) : -1;
+}
+
 tms_format tmsi_forms_smallest(const tmsi_forms *forms) {
     tms_format smallest = TMS_FORMAT_DENSE;
 

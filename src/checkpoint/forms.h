@@ -19,6 +19,9 @@ tms_status tmsi_forms_size(tms_context *context, const tms_matrix *dense,
                            const tms_zero_report *zeros, const tms_pattern *pattern,
                            tmsi_forms *out);
 
+/* Bytes in each format, -1 where the weight does not hold in it. */
+void tmsi_forms_bytes(const tmsi_forms *forms, int64_t bytes[TMS_FORMAT_COUNT]);
+
 /* The format that takes the fewest bytes; of equals the first of the enum, so dense where nothing
  * gains. */
 tms_format tmsi_forms_smallest(const tmsi_forms *forms);

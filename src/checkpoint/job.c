@@ -6,6 +6,7 @@
 #include "base/memory.h"
 #include "checkpoint/layers.h"
 #include "checkpoint/record.h"
+#include "pattern/pattern.h"
 
 /* ---- Table ---------------------------------------------------------------------------------- */
 
@@ -137,4 +138,36 @@ tms_status tmsi_job_step(void *job, const char *what, size_t bytes) {
         self->desc->progress(self->desc->progress_user, what, self->done, self->total) == 0)
         return TMS_OK;
     return tmsi_fail(TMS_ERR_CANCELLED, "stopped by the caller at \"%s\"", what);
+}
+
+tmsi_output_desc tmsi_job_output(tmsi_job *self) {
+    return (tmsi_output_desc){.in = self->checkpoint,
+                              .path = self->desc->out,
+                              .force = self->desc->force != 0,
+                              .step = tmsi_job_step,
+                              .user = self};
+}
+
+static tms_status look_at(tmsi_job *self, int64_t layer, tmsi_job_look look, void *user) {
+    tms_layer_row *row = &self->table->rows[layer];
+    tms_matrix dense;
+    void *memory = NULL;
+    tms_status status = TMS_OK;
+
+    TMS_TRY(tmsi_job_step(self, row->name, 0));
+    TMS_TRY(tmsi_checkpoint_view(self->checkpoint, self->layers[layer], &dense, &memory));
+    TMS_TRY(tmsi_matrix_count(self->context, &dense, &row->zeros));
+    TMS_TRY(look(self, &dense, row, user));
+    TMS_TRY(tmsi_job_step(self, row->name, (size_t)row->dense_bytes));
+done:
+    tmsi_free(self->context, memory);
+    return status;
+}
+
+tms_status tmsi_job_each_layer(tmsi_job *self, tmsi_job_look look, void *user) {
+    tms_status status = TMS_OK;
+
+    for (int64_t layer = 0; status == TMS_OK && layer < self->layer_count; layer++)
+        status = look_at(self, layer, look, user);
+    return status;
 }

@@ -3,7 +3,7 @@
 #ifndef TAMIS_CHECKPOINT_JOB_H
 #define TAMIS_CHECKPOINT_JOB_H
 
-#include "checkpoint/checkpoint.h"
+#include "checkpoint/output.h"
 #include "prune/network.h"
 
 struct tms_layer_table {
@@ -46,6 +46,15 @@ int64_t tmsi_job_layer_bytes(const tmsi_job *job);
 /* Counts bytes as done and asks the caller whether to go on: TMS_ERR_CANCELLED if not. The form of
  * tmsi_output_step, with the job as user. */
 tms_status tmsi_job_step(void *job, const char *what, size_t bytes);
+
+/* What the job writes, all dense: desc->out from the checkpoint, with the job's steps. */
+tmsi_output_desc tmsi_job_output(tmsi_job *job);
+
+/* What a job finds out about a layer: the weight made dense, its zeros counted in the row. */
+typedef tms_status (*tmsi_job_look)(tmsi_job *job, const tms_matrix *dense, tms_layer_row *row,
+                                    void *user);
+/* Layer after layer, one in memory at a time; each is a step. */
+tms_status tmsi_job_each_layer(tmsi_job *job, tmsi_job_look look, void *user);
 
 /* ---- The jobs; contracts at their public twins ---------------------------------------------- */
 

@@ -5,7 +5,6 @@
 #include "checkpoint/job.h"
 #include "checkpoint/output.h"
 #include "format/format.h"
-#include "pattern/pattern.h"
 
 /* The sentence that says why the weight does not hold in the format asked for: only 2:4 can fail,
  * since csr and bsr take any weight. */
@@ -22,42 +21,32 @@ static tms_status explain_format(const tmsi_job *job, const tms_matrix *dense) {
     return status;
 }
 
-static tms_status choose_form(const tmsi_job *job, int64_t i, tms_layer_row *row, tms_matrix *out) {
+static tms_status choose_form(tmsi_job *job, const tms_matrix *dense, tms_layer_row *row,
+                              tms_matrix *out) {
     const tms_job_desc *desc = job->desc;
-    tms_matrix dense;
-    void *memory = NULL;
     tmsi_forms forms;
     tms_status status = TMS_OK;
 
-    TMS_TRY(tmsi_checkpoint_view(job->checkpoint, i, &dense, &memory));
-    TMS_TRY(tmsi_matrix_count(job->context, &dense, &row->zeros));
     if (row->zeros.non_finite > 0) {
         tms_format_desc csr = tms_format_desc_default(TMS_FORMAT_CSR);
-        TMS_TRY(tmsi_matrix_size(job->context, &dense, &csr, out)); /* says where */
+        TMS_TRY(tmsi_matrix_size(job->context, dense, &csr, out)); /* says where */
     }
-    TMS_TRY(tmsi_forms_size(job->context, &dense, &row->zeros, &row->pattern, &forms));
+    TMS_TRY(tmsi_forms_size(job->context, dense, &row->zeros, &row->pattern, &forms));
     row->format = desc->has_format ? desc->format : tmsi_forms_smallest(&forms);
     if (!forms.holds[row->format])
-        TMS_TRY(explain_format(job, &dense));
-    for (int f = 0; f < TMS_FORMAT_COUNT; f++)
-        row->format_bytes[f] = forms.holds[f] ? (int64_t)tms_matrix_bytes(&forms.matrices[f]) : -1;
+        TMS_TRY(explain_format(job, dense));
+    tmsi_forms_bytes(&forms, row->format_bytes);
     *out = forms.matrices[row->format];
 done:
-    tmsi_free(job->context, memory);
-    return status == TMS_OK ? status : tmsi_fail_in(status, "tensor \"%s\"", row->name);
+    return status;
 }
 
-static tms_status choose_forms(tmsi_job *job, tms_matrix *forms) {
-    tms_status status = TMS_OK;
+static tms_status choose_layer_form(tmsi_job *job, const tms_matrix *dense, tms_layer_row *row,
+                                    void *forms) {
+    int64_t i = job->layers[row - job->table->rows];
+    tms_status status = choose_form(job, dense, row, (tms_matrix *)forms + i);
 
-    for (int64_t i = 0; i < job->layer_count; i++) {
-        tms_layer_row *row = &job->table->rows[i];
-        TMS_TRY(tmsi_job_step(job, row->name, 0));
-        TMS_TRY(choose_form(job, job->layers[i], row, &forms[job->layers[i]]));
-        TMS_TRY(tmsi_job_step(job, row->name, (size_t)row->dense_bytes));
-    }
-done:
-    return status;
+    return status == TMS_OK ? status : tmsi_fail_in(status, "tensor \"%s\"", row->name);
 }
 
 static tms_status pack_layer(tmsi_job *job, tmsi_output *output, int64_t i, tms_layer_row *row,
@@ -114,19 +103,18 @@ tms_status tmsi_pack_run(tms_context *context, const tms_job_desc *desc, tms_lay
     tmsi_job job;
     tms_matrix *forms = NULL;
     tmsi_output *output = NULL;
-    tmsi_output_desc output_desc = {
-        .path = desc->out, .force = desc->force != 0, .step = tmsi_job_step, .user = &job};
+    tmsi_output_desc output_desc;
     tms_status status = TMS_OK;
 
     TMS_TRY(tmsi_job_begin(context, desc, &job));
     TMS_TRY(tmsi_job_choose(&job));
     job.total = tmsi_job_layer_bytes(&job) + tmsi_job_tensor_bytes(&job);
-    output_desc.in = job.checkpoint;
+    output_desc = tmsi_job_output(&job);
     TMS_TRY(tmsi_output_check(&output_desc));
     TMS_TRY(tmsi_alloc(context, (size_t)job.checkpoint->tensor_count, sizeof *forms, &forms));
     for (int64_t i = 0; i < job.checkpoint->tensor_count; i++)
         forms[i] = job.checkpoint->tensors[i].matrix;
-    TMS_TRY(choose_forms(&job, forms));
+    TMS_TRY(tmsi_job_each_layer(&job, choose_layer_form, forms));
     output_desc.forms = forms;
     TMS_TRY(tmsi_output_create(&output_desc, &output));
     TMS_TRY(pack_tensors(&job, forms, output));

@@ -225,11 +225,7 @@ done:
 
 static tms_status begin_prune(prune_job *self) {
     tmsi_job *job = &self->base;
-    tmsi_output_desc output_desc = {.in = job->checkpoint,
-                                    .path = job->desc->out,
-                                    .force = job->desc->force != 0,
-                                    .step = tmsi_job_step,
-                                    .user = job};
+    tmsi_output_desc output_desc = tmsi_job_output(job);
     size_t rows;
     char *record = NULL;
     tms_status status = TMS_OK;

@@ -1,7 +1,6 @@
 #include "base/memory.h"
 #include "checkpoint/job.h"
 #include "checkpoint/output.h"
-#include "pattern/pattern.h"
 
 /* The packed tensors are this job's layers. */
 static tms_status take_packed(tmsi_job *job) {
@@ -21,14 +20,13 @@ static tms_status take_packed(tmsi_job *job) {
 tms_status tmsi_unpack_run(tms_context *context, const tms_job_desc *desc, tms_layer_table **out) {
     tmsi_job job;
     tmsi_output *output = NULL;
-    tmsi_output_desc output_desc = {
-        .path = desc->out, .force = desc->force != 0, .step = tmsi_job_step, .user = &job};
+    tmsi_output_desc output_desc;
     tms_status status = TMS_OK;
 
     TMS_TRY(tmsi_job_begin(context, desc, &job));
     TMS_TRY(take_packed(&job));
     job.total = tmsi_job_tensor_bytes(&job);
-    output_desc.in = job.checkpoint;
+    output_desc = tmsi_job_output(&job);
     TMS_TRY(tmsi_output_create(&output_desc, &output));
     for (int64_t i = 0; i < job.checkpoint->tensor_count; i++) {
         TMS_TRY(tmsi_job_step(&job, job.checkpoint->tensors[i].tensor.name, 0));
