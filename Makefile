@@ -17,7 +17,9 @@ build:                  ## the library and the command (build/tamis)
 	@cmake --preset release -B $(BUILD) > /dev/null
 	@cmake --build $(BUILD) -j $(JOBS)
 
-demo: setup build       ## a real model pruned, packed, run and judged; draws report.html
+demo: setup             ## a real model pruned, packed, run and judged; draws report.html
+	@cmake --preset release -B $(BUILD) > /dev/null
+	@cmake --build $(BUILD) --target tamis -j $(JOBS)
 	@scripts/demo.sh $(BUILD)/tamis
 
 test: setup build       ## every test, then again with sanitizers
