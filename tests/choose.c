@@ -281,8 +281,34 @@ static int update(void) {
     return 0;
 }
 
+/* Between unstructured and kept dense, over shares from 5 to 95 %. */
+static void layout_gets_a_part_only_where_it_gains_a_tenth(void **state) {
+    int too_little = 0, enough = 0;
+
+    (void)state;
+    for (int percent = 5; percent <= 95; percent++) {
+        golden_case c = {"", 1536,    384, 64, TMS_FORMAT_CSR, percent * 0.01, 0,
+                         0,  TMS_F32, 0,   0,  false};
+        tms_spmm_problem problem = problem_of(&c);
+        tms_layout sparse, both, dense;
+        double sparse_us, dense_us;
+
+        assert_ok(tmsi_spmm_layout_choose(&problem, &machines[1], 64, 64, false, &sparse));
+        assert_ok(tmsi_spmm_layout_choose(&problem, &machines[1], 64, 64, true, &both));
+        dense = both;
+        dense.part_count = 1;
+        sparse_us = tmsi_spmm_choose(&problem, 64, &machines[1], &sparse).cost_us;
+        dense_us = tmsi_spmm_choose(&problem, 64, &machines[1], &dense).cost_us;
+        assert_int_equal(both.part_count, 1.1 * sparse_us < dense_us ? 2 : 1);
+        too_little += sparse_us < dense_us && both.part_count == 1;
+        enough += both.part_count == 2;
+    }
+    assert_true(too_little > 0 && enough > 0);
+}
+
 int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(layout_gets_a_part_only_where_it_gains_a_tenth),
         cmocka_unit_test(choices_are_the_golden_ones),
         cmocka_unit_test(keep_dense_puts_a_dense_part_first),
         cmocka_unit_test(keep_dense_is_never_modelled_slower_than_dense),

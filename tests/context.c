@@ -67,6 +67,36 @@ static void parallel_for_runs_each_task_once(void **state) {
     tms_context_destroy(context);
 }
 
+/* The caller's loop: last task first. */
+static void run_backwards(void *user, int64_t count, tms_task task, void *arg) {
+    *(int64_t *)user += count;
+    for (int64_t i = count; i-- > 0;)
+        task(arg, i);
+}
+
+static void callers_parallel_for_runs_what_has_tasks_to_share(void **state) {
+    static int32_t marks[1000];
+    tms_context_desc desc = tms_context_desc_default();
+    int64_t taken = 0;
+
+    (void)state;
+    desc.parallel_for = run_backwards;
+    desc.parallel_user = &taken;
+    for (int32_t threads = 1; threads <= 2; threads++) {
+        tms_context *context = NULL;
+        desc.threads = threads;
+        memset(marks, 0, sizeof marks);
+        assert_ok(tms_context_create(&desc, &context));
+        tmsi_parallel_for(context, 1, mark_task, marks);
+        tmsi_parallel_for(context, 1000, mark_task, marks);
+        assert_int_equal(marks[0], 2);
+        for (int i = 1; i < 1000; i++)
+            assert_int_equal(marks[i], 1);
+        assert_int_equal(taken, threads == 1 ? 0 : 1000);
+        tms_context_destroy(context);
+    }
+}
+
 static void every_16_bit_float_survives_a_round_trip(void **state) {
     (void)state;
     for (uint32_t bits = 0; bits < 0x10000; bits++) {
@@ -112,6 +142,7 @@ int main(void) {
         cmocka_unit_test(no_context_has_no_names),
         cmocka_unit_test(running_out_of_memory_is_a_status),
         cmocka_unit_test(alloc_refuses_sizes_that_overflow),
+        cmocka_unit_test(callers_parallel_for_runs_what_has_tasks_to_share),
         cmocka_unit_test(parallel_for_runs_each_task_once),
         cmocka_unit_test(every_16_bit_float_survives_a_round_trip),
         cmocka_unit_test(floats_round_to_nearest_even),

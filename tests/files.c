@@ -113,6 +113,16 @@ static bool skip_none(void *user, const char *name) {
     return strcmp(name, "skipped") == 0;
 }
 
+static void map_refuses_a_pipe_and_waits_for_none(void **state) {
+    tmsi_mapping map = {0};
+    (void)state;
+    assert_int_equal(mkfifo(at("lone pipe"), 0666), 0);
+    assert_fails(tmsi_file_map(at("lone pipe"), &map), TMS_ERR_IO,
+                 "is a device or pipe, but must be a regular file");
+    assert_null(map.data);
+    unlink(at("lone pipe"));
+}
+
 static tms_status go_on(void *user, const char *name) {
     int *left = user;
     (void)name;
@@ -382,6 +392,7 @@ static void safetensors_writer_refuses_a_name_twice(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(map_refuses_a_pipe_and_waits_for_none),
         cmocka_unit_test(writer_shows_its_file_at_commit_alone),
         cmocka_unit_test(writer_that_is_dropped_leaves_nothing),
         cmocka_unit_test(writer_keeps_the_size_that_it_reserved),

@@ -100,6 +100,77 @@ static void check_tells_the_first_violation(void **state) {
                  "records no pattern for layer \"a.weight\": set one (--pattern)");
 }
 
+static void check_fails_where_any_layer_does(void **state) {
+    static const char *const second[] = {"b.*"};
+    tms_pattern pattern = sample_pattern("2:4");
+    tms_job_desc desc = sample_job(at("in"), at("half"));
+    tms_layer_table *table = NULL;
+    int32_t holds = 1;
+    (void)state;
+    write_sample(desc.in);
+    desc.pattern = &pattern;
+    desc.layers = second;
+    assert_ok(tms_prune_run(context, &desc, &table));
+    tms_layer_table_destroy(table);
+    desc = sample_job(at("half"), NULL);
+    desc.pattern = &pattern;
+    assert_ok(tms_check_run(context, &desc, &holds, &table));
+    assert_int_equal(tms_layer_table_row(table, 0)->check.holds, 0);
+    assert_int_equal(tms_layer_table_row(table, 1)->check.holds, 1);
+    assert_int_equal(holds, 0);
+    tms_layer_table_destroy(table);
+}
+
+/* Room for the record is reserved before the zeros are known: here they have fewer digits. */
+static void record_of_few_zeros_is_read_back(void **state) {
+    tms_job_desc desc = sample_job(at("few"), NULL);
+    tms_layer_table *table = NULL;
+    int32_t holds = 0;
+    (void)state;
+    write_sample(at("in"));
+    sample_prune(context, at("in"), at("few"), "unstructured 0.2%");
+    desc.layer_count = 0;
+    assert_ok(tms_check_run(context, &desc, &holds, &table));
+    assert_int_equal(holds, 1);
+    assert_int_equal(tms_layer_table_row(table, 0)->zeros.zeros, 4);
+    tms_layer_table_destroy(table);
+}
+
+typedef struct progress_seen {
+    int64_t done, total;
+} progress_seen;
+
+static int32_t see_progress(void *user, const char *what, int64_t done, int64_t total) {
+    progress_seen *seen = user;
+    assert_non_null(what);
+    assert_true(done >= seen->done && done <= total);
+    assert_true(seen->total == 0 || seen->total == total);
+    *seen = (progress_seen){done, total};
+    return 0;
+}
+
+static void progress_rises_to_its_total(void **state) {
+    static tms_status (*const jobs[])(tms_context *, const tms_job_desc *, tms_layer_table **) = {
+        tms_inspect_run, tms_prune_run, tms_pack_run, tms_unpack_run};
+    static const char *const from[] = {"in", "in", "p1", "p2"}, *const to[] = {"", "p1", "p2",
+                                                                               "p3"};
+    tms_pattern pattern = sample_pattern("2:4");
+    (void)state;
+    write_sample(at("in"));
+    for (int i = 0; i < 4; i++) {
+        tms_job_desc desc = sample_job(at(from[i]), at(to[i]));
+        progress_seen seen = {0, 0};
+        tms_layer_table *table = NULL;
+        desc.pattern = &pattern;
+        desc.progress = see_progress;
+        desc.progress_user = &seen;
+        assert_ok(jobs[i](context, &desc, &table));
+        assert_true(seen.total > 0);
+        assert_int_equal(seen.done, seen.total);
+        tms_layer_table_destroy(table);
+    }
+}
+
 static void prune_again_updates_the_record(void **state) {
     static const char *const first[] = {"a.*"};
     tms_pattern pattern = sample_pattern("unstructured 90%");
@@ -358,6 +429,9 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(prune_changes_the_layers_alone),
         cmocka_unit_test(check_tells_the_first_violation),
+        cmocka_unit_test(check_fails_where_any_layer_does),
+        cmocka_unit_test(record_of_few_zeros_is_read_back),
+        cmocka_unit_test(progress_rises_to_its_total),
         cmocka_unit_test(prune_again_updates_the_record),
         cmocka_unit_test(unfit_layers_are_all_named),
         cmocka_unit_test(weights_that_are_not_finite_are_named),

@@ -1,4 +1,5 @@
 /* Formats: what is encoded comes back bit for bit, and what is malformed is refused. */
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -322,6 +323,10 @@ static void encode_refuses_another_matrix_than_was_sized(void **state) {
                  "sized for 2 values, but dense needs 3");
     assert_fails(tms_matrix_encode(context, &other, &matrix, &negative_zeros), TMS_ERR_INVALID,
                  "matrix is 2 x 3 of f32, but dense is 3 x 2 of f32");
+    values[4] = NAN; /* not there when it was sized */
+    values[5] = 0;
+    assert_fails(tms_matrix_encode(context, &dense, &matrix, &negative_zeros), TMS_ERR_VALUE,
+                 "weight at row 1, column 1 is NaN");
     assert_int_equal(negative_zeros, 77);
     test_components_free(&matrix);
     tms_context_destroy(context);
