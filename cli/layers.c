@@ -57,6 +57,27 @@ json_t *cli_job_json(const tms_job_desc *job, const tms_layer_table *layers,
     return object;
 }
 
+cli_exit cli_job_run(const cli_session *session, const tms_job_desc *job, cli_job_verb verb,
+                     void (*finish)(json_t *object, const tms_layer_row *row),
+                     cli_exit (*print)(const tms_job_desc *job, const tms_layer_table *layers)) {
+    tms_layer_table *layers = NULL;
+    tms_status status;
+    cli_exit code;
+
+    if (job->out == NULL)
+        return cli_fail(CLI_MISUSE, "where to? -o OUT is missing");
+    status = verb(session->context, job, &layers);
+    cli_progress_clear();
+    if (status != TMS_OK)
+        code = cli_fail_status(status);
+    else if (session->is_json)
+        code = cli_json_print(cli_job_json(job, layers, finish));
+    else
+        code = print(job, layers);
+    tms_layer_table_destroy(layers);
+    return code;
+}
+
 cli_totals cli_layer_totals(const tms_layer_table *layers) {
     cli_totals totals = {0};
 

@@ -19,6 +19,14 @@ void cli_layer_cells(cli_table *table, const tms_layer_row *row);
 json_t *cli_job_json(const tms_job_desc *job, const tms_layer_table *layers,
                      void (*finish)(json_t *object, const tms_layer_row *row));
 
+typedef tms_status (*cli_job_verb)(tms_context *, const tms_job_desc *, tms_layer_table **);
+
+/* Runs a job that writes, and prints what became of the layers: JSON as cli_job_json has it, or by
+ * `print`. */
+cli_exit cli_job_run(const cli_session *session, const tms_job_desc *job, cli_job_verb verb,
+                     void (*finish)(json_t *object, const tms_layer_row *row),
+                     cli_exit (*print)(const tms_job_desc *job, const tms_layer_table *layers));
+
 /* The pattern's text; "-" for none. */
 const char *cli_pattern_text(const tms_pattern *pattern, char out[TMS_PATTERN_TEXT_MAX]);
 

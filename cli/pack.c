@@ -3,7 +3,6 @@
 #include <stdlib.h>
 
 #include "layers.h"
-#include "terminal.h"
 
 static void finish_layer(json_t *object, const tms_layer_row *row) {
     json_object_set_new(object, "format", json_string(tms_format_name(row->format)));
@@ -71,26 +70,14 @@ cli_exit cli_pack(int argc, char **argv) {
         .operands_min = 1,
         .operands_max = 1,
     };
-    tms_layer_table *layers = NULL;
     cli_exit code = cli_begin(&page, argc, argv, &session);
 
-    if (code == CLI_GO_ON && job.out == NULL)
-        code = cli_fail(CLI_MISUSE, "where to? -o OUT is missing");
     if (code == CLI_GO_ON) {
-        tms_status status;
-
         cli_job_inputs(&job, in.items[0], &globs);
         job.has_format = format.is_given;
         job.format = format.format;
-        status = tms_pack_run(session.context, &job, &layers);
-        cli_progress_clear();
-        if (status != TMS_OK)
-            code = cli_fail_status(status);
-        else
-            code = session.is_json ? cli_json_print(cli_job_json(&job, layers, finish_layer))
-                                   : print_table(&job, layers);
+        code = cli_job_run(&session, &job, tms_pack_run, finish_layer, print_table);
     }
-    tms_layer_table_destroy(layers);
     free(in.items);
     free(globs.items);
     return cli_end(&session, code);

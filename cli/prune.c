@@ -65,6 +65,34 @@ static cli_exit print_table(const tms_job_desc *job, const tms_layer_table *laye
     return code;
 }
 
+/* What is missing on the command line, or CLI_GO_ON. */
+static cli_exit check_line(const tms_job_desc *job, const tms_pattern *pattern) {
+    if (pattern->kind == TMS_PATTERN_NONE)
+        return cli_fail(CLI_MISUSE, "which pattern? --pattern 2:4, for one");
+    if (job->out == NULL)
+        return cli_fail(CLI_MISUSE, "where to? -o OUT is missing");
+    if (job->method == TMS_METHOD_WANDA && job->calibration == NULL)
+        return cli_fail(CLI_MISUSE, "wanda needs calibration texts: --calib FILE");
+    return CLI_GO_ON;
+}
+
+static cli_exit run_prune(const cli_session *session, const tms_job_desc *job) {
+    tms_layer_table *layers = NULL;
+    tms_status status = tms_prune_run(session->context, job, &layers);
+    cli_exit code;
+
+    cli_progress_clear();
+    if (status == TMS_ERR_PATTERN && !job->skip_unfit)
+        code =
+            cli_fail(CLI_FAILED, "%s; --skip-unfit leaves such layers dense", cli_sentence(status));
+    else if (status != TMS_OK)
+        code = cli_fail_status(status);
+    else
+        code = session->is_json ? print_json(job, layers) : print_table(job, layers);
+    tms_layer_table_destroy(layers);
+    return code;
+}
+
 cli_exit cli_prune(int argc, char **argv) {
     cli_texts in = {0}, globs = {0};
     cli_session session = {0};
@@ -111,30 +139,15 @@ cli_exit cli_prune(int argc, char **argv) {
         .operands_min = 1,
         .operands_max = 1,
     };
-    tms_layer_table *layers = NULL;
-    tms_status status;
     cli_exit code = cli_begin(&page, argc, argv, &session);
 
-    if (code == CLI_GO_ON && pattern.kind == TMS_PATTERN_NONE)
-        code = cli_fail(CLI_MISUSE, "which pattern? --pattern 2:4, for one");
-    if (code == CLI_GO_ON && job.out == NULL)
-        code = cli_fail(CLI_MISUSE, "where to? -o OUT is missing");
-    if (code == CLI_GO_ON && job.method == TMS_METHOD_WANDA && job.calibration == NULL)
-        code = cli_fail(CLI_MISUSE, "wanda needs calibration texts: --calib FILE");
+    if (code == CLI_GO_ON)
+        code = check_line(&job, &pattern);
     if (code == CLI_GO_ON) {
         cli_job_inputs(&job, in.items[0], &globs);
         job.pattern = &pattern;
-        status = tms_prune_run(session.context, &job, &layers);
-        cli_progress_clear();
-        if (status == TMS_ERR_PATTERN && !job.skip_unfit)
-            code = cli_fail(CLI_FAILED, "%s; --skip-unfit leaves such layers dense",
-                            cli_sentence(status));
-        else if (status != TMS_OK)
-            code = cli_fail_status(status);
-        else
-            code = session.is_json ? print_json(&job, layers) : print_table(&job, layers);
+        code = run_prune(&session, &job);
     }
-    tms_layer_table_destroy(layers);
     free(in.items);
     free(globs.items);
     return cli_end(&session, code);

@@ -3,13 +3,12 @@
 #include <stdlib.h>
 
 #include "layers.h"
-#include "terminal.h"
 
 static void finish_layer(json_t *object, const tms_layer_row *row) {
     json_object_set_new(object, "dense_bytes", json_integer(row->dense_bytes));
 }
 
-static void print_text(const tms_job_desc *job, const tms_layer_table *layers) {
+static cli_exit print_text(const tms_job_desc *job, const tms_layer_table *layers) {
     char bytes[CLI_BYTES_TEXT], count[CLI_COUNT_TEXT];
     cli_totals totals = cli_layer_totals(layers);
 
@@ -17,6 +16,7 @@ static void print_text(const tms_job_desc *job, const tms_layer_table *layers) {
            cli_bytes(totals.dense_bytes, bytes));
     cli_put(job->out);
     printf("\n");
+    return CLI_GOOD;
 }
 
 cli_exit cli_unpack(int argc, char **argv) {
@@ -41,24 +41,12 @@ cli_exit cli_unpack(int argc, char **argv) {
         .operands_min = 1,
         .operands_max = 1,
     };
-    tms_layer_table *layers = NULL;
     cli_exit code = cli_begin(&page, argc, argv, &session);
 
-    if (code == CLI_GO_ON && job.out == NULL)
-        code = cli_fail(CLI_MISUSE, "where to? -o OUT is missing");
     if (code == CLI_GO_ON) {
-        tms_status status;
-
         cli_job_inputs(&job, in.items[0], NULL);
-        status = tms_unpack_run(session.context, &job, &layers);
-        cli_progress_clear();
-        code = status != TMS_OK ? cli_fail_status(status) : CLI_GOOD;
-        if (status == TMS_OK && session.is_json)
-            code = cli_json_print(cli_job_json(&job, layers, finish_layer));
-        else if (status == TMS_OK)
-            print_text(&job, layers);
+        code = cli_job_run(&session, &job, tms_unpack_run, finish_layer, print_text);
     }
-    tms_layer_table_destroy(layers);
     free(in.items);
     return cli_end(&session, code);
 }

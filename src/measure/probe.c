@@ -8,7 +8,7 @@
 enum { STEPS = 4096, CHAINS = 8, TRIES = 5 };
 
 /* What the loops compute goes here, so that no compiler drops them. */
-static volatile uint64_t sink;
+static _Atomic uint64_t sink;
 
 /* A multiplication and an exclusive or, each waiting for the one before: the or with the counter
  * keeps compilers from folding products of constants. */

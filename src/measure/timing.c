@@ -68,7 +68,7 @@ static void summarise(const sample *samples, double *scratch, int32_t rounds, do
 
 tms_status tmsi_time(tms_context *context, const tmsi_candidate *candidates, int64_t count,
                      const tmsi_timing_settings *settings, tmsi_timing *out) {
-    static double best; /* of the process; a race would only cost a little sharpness */
+    static _Atomic double best; /* of the process; two who meet may lose one's */
     int32_t rounds = settings->rounds;
     sample *samples = NULL; /* [count][rounds] */
     double *scratch = NULL;
