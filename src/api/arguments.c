@@ -39,6 +39,15 @@ void tmsi_struct_write(const void *known, void *given) {
     memcpy((char *)given + sizeof size, (const char *)known + sizeof size, size - sizeof size);
 }
 
+tms_status tmsi_matrix_known(const tms_matrix *matrix) {
+    if (matrix->struct_size != sizeof *matrix)
+        return tmsi_fail(TMS_ERR_INVALID,
+                         "the matrix's struct_size is %zu, but must be %zu: get one from "
+                         "tms_matrix_dense or tms_matrix_size",
+                         matrix->struct_size, sizeof *matrix);
+    return TMS_OK;
+}
+
 tms_status tmsi_dense_check(const char *name, const tms_matrix *dense) {
     size_t count, bytes;
 

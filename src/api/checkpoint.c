@@ -2,16 +2,15 @@
 
 #include <inttypes.h>
 
+#include "api/arguments.h"
 #include "checkpoint/layers.h"
 
 tms_status tms_checkpoint_open(tms_context *context, const char *path,
                                tms_checkpoint **out_checkpoint) {
     tmsi_enter(__func__);
-    if (context == NULL || path == NULL || out_checkpoint == NULL)
-        return tmsi_fail(TMS_ERR_INVALID, "%s is NULL",
-                         context == NULL ? "context"
-                         : path == NULL  ? "path"
-                                         : "out_checkpoint");
+    TMSI_NEED(context);
+    TMSI_NEED(path);
+    TMSI_NEED(out_checkpoint);
     return tmsi_checkpoint_open(context, path, out_checkpoint);
 }
 
@@ -26,9 +25,8 @@ int64_t tms_checkpoint_tensor_count(const tms_checkpoint *checkpoint) {
 tms_status tms_checkpoint_tensor(const tms_checkpoint *checkpoint, int64_t i,
                                  tms_tensor *out_tensor) {
     tmsi_enter(__func__);
-    if (checkpoint == NULL || out_tensor == NULL)
-        return tmsi_fail(TMS_ERR_INVALID, "%s is NULL",
-                         checkpoint == NULL ? "checkpoint" : "out_tensor");
+    TMSI_NEED(checkpoint);
+    TMSI_NEED(out_tensor);
     if (i < 0 || i >= checkpoint->tensor_count)
         return tmsi_fail(TMS_ERR_INVALID,
                          "i is %" PRId64 ", but the checkpoint has %" PRId64 " tensors", i,

@@ -9,11 +9,9 @@ static const tmsi_dictionary_size size = {.queries = 2000, .candidates = 10000, 
 
 tms_status tms_eval_create(tms_context *context, const char *wordnet_dir, tms_eval **out_eval) {
     tmsi_enter(__func__);
-    if (context == NULL || wordnet_dir == NULL || out_eval == NULL)
-        return tmsi_fail(TMS_ERR_INVALID, "%s is NULL",
-                         context == NULL       ? "context"
-                         : wordnet_dir == NULL ? "wordnet_dir"
-                                               : "out_eval");
+    TMSI_NEED(context);
+    TMSI_NEED(wordnet_dir);
+    TMSI_NEED(out_eval);
     return tmsi_eval_create(context, wordnet_dir, &size, out_eval);
 }
 
@@ -23,8 +21,8 @@ void tms_eval_destroy(tms_eval *eval) {
 
 tms_status tms_eval_dump(const tms_eval *eval, const char *dir) {
     tmsi_enter(__func__);
-    if (eval == NULL || dir == NULL)
-        return tmsi_fail(TMS_ERR_INVALID, "%s is NULL", eval == NULL ? "eval" : "dir");
+    TMSI_NEED(eval);
+    TMSI_NEED(dir);
     return tmsi_dictionary_dump(&eval->dictionary, dir);
 }
 
@@ -48,11 +46,9 @@ int64_t tms_eval_calibration(const tms_eval *eval, const char *const **out_texts
 tms_status tms_eval_run(const tms_eval *eval, tms_model *model, tms_progress progress,
                         void *progress_user, tms_eval_result **out_result) {
     tmsi_enter(__func__);
-    if (eval == NULL || model == NULL || out_result == NULL)
-        return tmsi_fail(TMS_ERR_INVALID, "%s is NULL",
-                         eval == NULL    ? "eval"
-                         : model == NULL ? "model"
-                                         : "out_result");
+    TMSI_NEED(eval);
+    TMSI_NEED(model);
+    TMSI_NEED(out_result);
     return tmsi_eval_run(eval, model, progress, progress_user, out_result);
 }
 
@@ -66,8 +62,7 @@ tms_status tms_eval_compare(const tms_eval_result *result, const tms_eval_result
     tms_eval_report report;
 
     tmsi_enter(__func__);
-    if (result == NULL)
-        return tmsi_fail(TMS_ERR_INVALID, "result is NULL");
+    TMSI_NEED(result);
     TMS_TRY(tmsi_struct_check("out_report", out_report, sizeof report));
     if (dense != NULL && (dense->queries != result->queries || dense->hidden != result->hidden))
         return tmsi_fail(TMS_ERR_INVALID,

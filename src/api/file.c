@@ -11,11 +11,9 @@ tms_status tms_lines_open(tms_context *context, const char *path, tms_lines **ou
     tms_status status;
 
     tmsi_enter(__func__);
-    if (context == NULL || path == NULL || out_lines == NULL)
-        return tmsi_fail(TMS_ERR_INVALID, "%s is NULL",
-                         context == NULL ? "context"
-                         : path == NULL  ? "path"
-                                         : "out_lines");
+    TMSI_NEED(context);
+    TMSI_NEED(path);
+    TMSI_NEED(out_lines);
     TMS_TRY(tmsi_alloc(context, 1, sizeof *lines, &lines));
     TMS_TRY(tmsi_lines_open(context, path, &lines->lines));
     *out_lines = lines;
@@ -44,19 +42,10 @@ int64_t tms_lines_get(const tms_lines *lines, const char *const **out_texts,
 
 tms_status tms_file_write(tms_context *context, const char *path, int32_t force, const void *data,
                           size_t bytes) {
-    tmsi_writer *writer = NULL;
-    tms_status status;
-
     tmsi_enter(__func__);
-    if (context == NULL || path == NULL || (data == NULL && bytes > 0))
-        return tmsi_fail(TMS_ERR_INVALID, "%s is NULL",
-                         context == NULL ? "context"
-                         : path == NULL  ? "path"
-                                         : "data");
-    TMS_TRY(tmsi_writer_create(context, path, force != 0, bytes, &writer));
-    TMS_TRY(tmsi_writer_write(writer, 0, data, bytes));
-    TMS_TRY(tmsi_writer_commit(writer));
-done:
-    tmsi_writer_destroy(writer);
-    return status;
+    TMSI_NEED(context);
+    TMSI_NEED(path);
+    if (bytes > 0)
+        TMSI_NEED(data);
+    return tmsi_file_write(context, path, force != 0, data, bytes);
 }

@@ -10,11 +10,9 @@ static tms_status check_matrix(tms_context *context, const tms_image_desc *desc,
     const tms_matrix *matrix = &desc->matrices[i];
     tms_status status;
 
-    if (matrix->struct_size != sizeof *matrix)
-        return tmsi_fail(TMS_ERR_INVALID,
-                         "desc->matrices[%d].struct_size is %zu, but must be %zu: use "
-                         "tms_matrix_dense or tms_matrix_size",
-                         i, matrix->struct_size, sizeof *matrix);
+    status = tmsi_matrix_known(matrix);
+    if (status != TMS_OK)
+        return tmsi_fail_in(status, "desc->matrices[%d]", i);
     if (matrix->k != desc->layout.k)
         return tmsi_fail(TMS_ERR_INVALID,
                          "desc->matrices[%d].k is %" PRId64 ", but the layout's k is %" PRId64, i,
@@ -71,8 +69,7 @@ static tms_status read_desc(tms_context *context, const tms_image_desc *given,
                             tms_image_desc *out) {
     tms_status status = TMS_OK;
 
-    if (context == NULL)
-        return tmsi_fail(TMS_ERR_INVALID, "context is NULL");
+    TMSI_NEED(context);
     TMS_TRY(tmsi_struct_read("desc", given, sizeof *out, out));
     if (out->matrices == NULL || out->count < 1)
         return tmsi_fail(TMS_ERR_INVALID,
@@ -92,8 +89,7 @@ tms_status tms_image_bytes(tms_context *context, const tms_image_desc *given, si
     tms_status status = TMS_OK;
 
     tmsi_enter(__func__);
-    if (out_bytes == NULL)
-        return tmsi_fail(TMS_ERR_INVALID, "out_bytes is NULL");
+    TMSI_NEED(out_bytes);
     TMS_TRY(read_desc(context, given, &desc));
     TMS_TRY(tmsi_image_bytes(context, &desc, out_bytes));
 done:
@@ -106,8 +102,8 @@ tms_status tms_image_build(tms_context *context, const tms_image_desc *given, vo
     tms_status status = TMS_OK;
 
     tmsi_enter(__func__);
-    if (out_image == NULL || data == NULL)
-        return tmsi_fail(TMS_ERR_INVALID, "%s is NULL", data == NULL ? "data" : "out_image");
+    TMSI_NEED(data);
+    TMSI_NEED(out_image);
     if ((uintptr_t)data % TMSI_ALIGNMENT != 0)
         return tmsi_fail(TMS_ERR_INVALID, "data is %p, but must be aligned to %d bytes", data,
                          TMSI_ALIGNMENT);

@@ -24,8 +24,8 @@ const char *tms_method_name(tms_prune_method method) {
 
 tms_status tms_method_parse(const char *text, tms_prune_method *out_method) {
     tmsi_enter(__func__);
-    if (text == NULL || out_method == NULL)
-        return tmsi_fail(TMS_ERR_INVALID, "%s is NULL", text == NULL ? "text" : "out_method");
+    TMSI_NEED(text);
+    TMSI_NEED(out_method);
     return tmsi_method_parse(text, out_method);
 }
 
@@ -34,8 +34,8 @@ static tms_status read_desc(tms_context *context, const tms_job_desc *given, boo
                             const void *out_table, tms_job_desc *out) {
     tms_status status = TMS_OK;
 
-    if (context == NULL || out_table == NULL)
-        return tmsi_fail(TMS_ERR_INVALID, "%s is NULL", context == NULL ? "context" : "out_table");
+    TMSI_NEED(context);
+    TMSI_NEED(out_table);
     TMS_TRY(tmsi_struct_read("desc", given, sizeof *out, out));
     if (out->in == NULL || (needs_out && out->out == NULL))
         return tmsi_fail(TMS_ERR_INVALID, "desc->%s is NULL", out->in == NULL ? "in" : "out");
@@ -95,8 +95,7 @@ tms_status tms_check_run(tms_context *context, const tms_job_desc *given, int32_
 
     tmsi_enter(__func__);
     TMS_TRY(read_desc(context, given, false, out_table, &desc));
-    if (out_holds == NULL)
-        return tmsi_fail(TMS_ERR_INVALID, "out_holds is NULL");
+    TMSI_NEED(out_holds);
     if (desc.pattern != NULL)
         TMS_TRY(check_pattern(desc.pattern));
     TMS_TRY(tmsi_check_run(context, &desc, out_holds, out_table));

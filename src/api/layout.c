@@ -12,8 +12,8 @@ tms_status tms_spmm_layout_choose(tms_context *context, const tms_spmm_problem *
     tms_status status = TMS_OK;
 
     tmsi_enter(__func__);
-    if (context == NULL || out_layout == NULL)
-        return tmsi_fail(TMS_ERR_INVALID, "%s is NULL", context == NULL ? "context" : "out_layout");
+    TMSI_NEED(context);
+    TMSI_NEED(out_layout);
     TMS_TRY(tmsi_struct_read("problem", given, sizeof problem, &problem));
     TMS_TRY(tmsi_spmm_problem_check(&problem));
     if (t_min < 0 || t_max < 1 || t_min > t_max || t_max > INT32_MAX)

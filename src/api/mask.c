@@ -16,8 +16,7 @@ tms_status tms_mask_select(tms_context *context, const tms_select_desc *given, u
     tms_select_desc desc;
 
     tmsi_enter(__func__);
-    if (context == NULL)
-        return tmsi_fail(TMS_ERR_INVALID, "context is NULL");
+    TMSI_NEED(context);
     TMS_TRY(tmsi_struct_read("desc", given, sizeof desc, &desc));
     TMS_TRY(tmsi_pattern_valid(&desc.pattern));
     TMS_TRY(tmsi_dense_check("desc->weights", &desc.weights));
@@ -36,8 +35,7 @@ tms_status tms_mask_apply(tms_context *context, const uint8_t *mask, const tms_m
     tms_status status = TMS_OK;
 
     tmsi_enter(__func__);
-    if (context == NULL)
-        return tmsi_fail(TMS_ERR_INVALID, "context is NULL");
+    TMSI_NEED(context);
     TMS_TRY(tmsi_dense_check("dense", dense));
     if (mask == NULL && tms_mask_bytes(dense->n, dense->k) > 0)
         return tmsi_fail(TMS_ERR_INVALID, "mask is NULL, but %lld x %lld weights have one",
@@ -53,8 +51,7 @@ tms_status tms_matrix_count(tms_context *context, const tms_matrix *dense,
     tms_zero_report report;
 
     tmsi_enter(__func__);
-    if (context == NULL)
-        return tmsi_fail(TMS_ERR_INVALID, "context is NULL");
+    TMSI_NEED(context);
     TMS_TRY(tmsi_dense_check("dense", dense));
     TMS_TRY(tmsi_struct_check("out_report", out_report, sizeof report));
     TMS_TRY(tmsi_matrix_count(context, dense, &report));

@@ -12,8 +12,8 @@ const char *tms_format_name(tms_format format) {
 
 tms_status tms_format_parse(const char *text, tms_format *out_format) {
     tmsi_enter(__func__);
-    if (text == NULL || out_format == NULL)
-        return tmsi_fail(TMS_ERR_INVALID, "%s is NULL", text == NULL ? "text" : "out_format");
+    TMSI_NEED(text);
+    TMSI_NEED(out_format);
     return tmsi_format_parse(text, out_format);
 }
 
@@ -60,21 +60,15 @@ size_t tms_matrix_bytes(const tms_matrix *matrix) {
     return bytes;
 }
 
-/* The size must be exact: matrices lie in arrays and in other structs. */
 static tms_status check_matrix(const tms_context *context, const tms_matrix *matrix) {
-    if (context == NULL || matrix == NULL)
-        return tmsi_fail(TMS_ERR_INVALID, "%s is NULL", context == NULL ? "context" : "matrix");
-    if (matrix->struct_size != sizeof *matrix)
-        return tmsi_fail(TMS_ERR_INVALID,
-                         "matrix->struct_size is %zu, but must be %zu: get one from "
-                         "tms_matrix_dense or tms_matrix_size",
-                         matrix->struct_size, sizeof *matrix);
-    return TMS_OK;
+    TMSI_NEED(context);
+    TMSI_NEED(matrix);
+    return tmsi_matrix_known(matrix);
 }
 
 static tms_status check_dense(const tms_context *context, const tms_matrix *dense) {
-    return context == NULL ? tmsi_fail(TMS_ERR_INVALID, "context is NULL")
-                           : tmsi_dense_check("dense", dense);
+    TMSI_NEED(context);
+    return tmsi_dense_check("dense", dense);
 }
 
 tms_status tms_matrix_size(tms_context *context, const tms_matrix *dense,
@@ -85,8 +79,7 @@ tms_status tms_matrix_size(tms_context *context, const tms_matrix *dense,
     tmsi_enter(__func__);
     TMS_TRY(check_dense(context, dense));
     TMS_TRY(tmsi_struct_read("desc", desc, sizeof known, &known));
-    if (out_matrix == NULL)
-        return tmsi_fail(TMS_ERR_INVALID, "out_matrix is NULL");
+    TMSI_NEED(out_matrix);
     TMS_TRY(tmsi_matrix_size(context, dense, &known, out_matrix));
 done:
     return status;

@@ -104,8 +104,8 @@ tms_status tms_bench_run(tms_context *context, const tms_bench_desc *given, tms_
     tms_status status;
 
     tmsi_enter(__func__);
-    if (context == NULL || sink == NULL)
-        return tmsi_fail(TMS_ERR_INVALID, "%s is NULL", context == NULL ? "context" : "sink");
+    TMSI_NEED(context);
+    TMSI_NEED(sink);
     TMS_TRY(tmsi_struct_read("desc", given, sizeof desc, &desc));
     TMS_TRY(check_desc(&desc));
     if (desc.pattern_count == 0) {

@@ -7,15 +7,13 @@
 tms_status tms_model_open(tms_context *context, const char *path, const tms_model_desc *given,
                           tms_model **out_model) {
     tms_model_desc desc = tms_model_desc_default();
-    tmsi_encoder_options options = {0};
+    tmsi_encoder_options options;
     tms_status status = TMS_OK;
 
     tmsi_enter(__func__);
-    if (context == NULL || path == NULL || out_model == NULL)
-        return tmsi_fail(TMS_ERR_INVALID, "%s is NULL",
-                         context == NULL ? "context"
-                         : path == NULL  ? "path"
-                                         : "out_model");
+    TMSI_NEED(context);
+    TMSI_NEED(path);
+    TMSI_NEED(out_model);
     if (given != NULL)
         TMS_TRY(tmsi_struct_read("desc", given, sizeof desc, &desc));
     if (desc.max_tokens != 0 && desc.max_tokens < 2)
@@ -23,8 +21,7 @@ tms_status tms_model_open(tms_context *context, const char *path, const tms_mode
                          "desc->max_tokens is %d, but must be 0 (256) or at least 2: [CLS] and "
                          "[SEP]",
                          desc.max_tokens);
-    options.dense_kernels = desc.dense_kernels != 0;
-    options.keep_dense = desc.keep_dense != 0;
+    options = tmsi_model_options(&desc);
     TMS_TRY(tmsi_model_open(context, path, &options, desc.max_tokens, out_model));
 done:
     return status;
@@ -39,8 +36,7 @@ tms_status tms_model_describe(const tms_model *model, tms_model_info *out_info) 
     tms_model_info info;
 
     tmsi_enter(__func__);
-    if (model == NULL)
-        return tmsi_fail(TMS_ERR_INVALID, "model is NULL");
+    TMSI_NEED(model);
     TMS_TRY(tmsi_struct_check("out_info", out_info, sizeof info));
     tmsi_model_describe(model, &info);
     tmsi_struct_write(&info, out_info);
@@ -59,11 +55,9 @@ size_t tms_model_kernels(const tms_model *model, char *text, size_t text_bytes) 
 tms_status tms_model_tokenize(const tms_model *model, const char *text, size_t text_bytes,
                               int32_t *out_ids, int64_t capacity, int64_t *out_count) {
     tmsi_enter(__func__);
-    if (model == NULL || text == NULL || out_count == NULL)
-        return tmsi_fail(TMS_ERR_INVALID, "%s is NULL",
-                         model == NULL  ? "model"
-                         : text == NULL ? "text"
-                                        : "out_count");
+    TMSI_NEED(model);
+    TMSI_NEED(text);
+    TMSI_NEED(out_count);
     if (capacity < 0 || (out_ids == NULL && capacity > 0))
         return tmsi_fail(TMS_ERR_INVALID,
                          "capacity is %" PRId64 " and out_ids %s, but there must be room for as "
@@ -75,17 +69,14 @@ tms_status tms_model_tokenize(const tms_model *model, const char *text, size_t t
 tms_status tms_model_embed(tms_model *model, const char *const *texts, const size_t *lengths,
                            int64_t count, tms_progress progress, void *progress_user, float *out) {
     tmsi_enter(__func__);
-    if (model == NULL)
-        return tmsi_fail(TMS_ERR_INVALID, "model is NULL");
+    TMSI_NEED(model);
     if (count < 0)
         return tmsi_fail(TMS_ERR_INVALID, "count is %" PRId64 ", but must be 0 or more", count);
     if (count == 0)
         return TMS_OK;
-    if (texts == NULL || lengths == NULL || out == NULL)
-        return tmsi_fail(TMS_ERR_INVALID, "%s is NULL",
-                         texts == NULL     ? "texts"
-                         : lengths == NULL ? "lengths"
-                                           : "out");
+    TMSI_NEED(texts);
+    TMSI_NEED(lengths);
+    TMSI_NEED(out);
     for (int64_t i = 0; i < count; i++)
         if (texts[i] == NULL)
             return tmsi_fail(TMS_ERR_INVALID, "texts[%" PRId64 "] is NULL", i);

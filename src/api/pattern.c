@@ -3,8 +3,8 @@
 
 tms_status tms_pattern_parse(const char *text, tms_pattern *out_pattern) {
     tmsi_enter(__func__);
-    if (text == NULL || out_pattern == NULL)
-        return tmsi_fail(TMS_ERR_INVALID, "%s is NULL", text == NULL ? "text" : "out_pattern");
+    TMSI_NEED(text);
+    TMSI_NEED(out_pattern);
     return tmsi_pattern_parse(text, out_pattern);
 }
 
@@ -12,8 +12,8 @@ tms_status tms_pattern_print(const tms_pattern *pattern, char out_text[TMS_PATTE
     tms_status status;
 
     tmsi_enter(__func__);
-    if (pattern == NULL || out_text == NULL)
-        return tmsi_fail(TMS_ERR_INVALID, "%s is NULL", pattern == NULL ? "pattern" : "out_text");
+    TMSI_NEED(pattern);
+    TMSI_NEED(out_text);
     status = tmsi_pattern_valid(pattern);
     if (status == TMS_OK)
         tmsi_pattern_print(pattern, out_text);
@@ -24,8 +24,7 @@ tms_status tms_pattern_fits(const tms_pattern *pattern, int64_t n, int64_t k) {
     tms_status status;
 
     tmsi_enter(__func__);
-    if (pattern == NULL)
-        return tmsi_fail(TMS_ERR_INVALID, "pattern is NULL");
+    TMSI_NEED(pattern);
     if (n < 0 || k < 0)
         return tmsi_fail(TMS_ERR_INVALID, "%s is %lld, but must be at least 0", n < 0 ? "n" : "k",
                          (long long)(n < 0 ? n : k));
@@ -39,8 +38,8 @@ tms_status tms_pattern_check(tms_context *context, const tms_pattern *pattern,
     tms_check_report report;
 
     tmsi_enter(__func__);
-    if (context == NULL || pattern == NULL)
-        return tmsi_fail(TMS_ERR_INVALID, "%s is NULL", context == NULL ? "context" : "pattern");
+    TMSI_NEED(context);
+    TMSI_NEED(pattern);
     TMS_TRY(tmsi_pattern_valid(pattern));
     TMS_TRY(tmsi_dense_check("dense", dense));
     TMS_TRY(tmsi_struct_check("out_report", out_report, sizeof report));

@@ -14,11 +14,9 @@ tms_status tms_spmm_plan_create(tms_context *context, const tms_spmm_problem *gi
     tms_status status = TMS_OK;
 
     tmsi_enter(__func__);
-    if (context == NULL || layout == NULL || out_plan == NULL)
-        return tmsi_fail(TMS_ERR_INVALID, "%s is NULL",
-                         context == NULL  ? "context"
-                         : layout == NULL ? "layout"
-                                          : "out_plan");
+    TMSI_NEED(context);
+    TMSI_NEED(layout);
+    TMSI_NEED(out_plan);
     TMS_TRY(tmsi_struct_read("problem", given, sizeof problem, &problem));
     TMS_TRY(tmsi_spmm_problem_check(&problem));
     TMS_TRY(tmsi_layout_check(layout, "layout"));
@@ -222,8 +220,7 @@ tms_status tms_spmm_plan_run(const tms_spmm_plan *plan, const tms_spmm_args *giv
     tms_status status = TMS_OK;
 
     tmsi_enter(__func__);
-    if (plan == NULL)
-        return tmsi_fail(TMS_ERR_INVALID, "plan is NULL");
+    TMSI_NEED(plan);
     if (stream != NULL)
         return tmsi_fail(TMS_ERR_INVALID, "stream is %p, but must be NULL on a CPU", stream);
     TMS_TRY(tmsi_struct_read("args", given, sizeof args, &args));

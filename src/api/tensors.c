@@ -1,6 +1,6 @@
 #include <inttypes.h>
 
-#include "base/status.h"
+#include "api/arguments.h"
 #include "io/safetensors.h"
 
 /* What the writer below takes on trust. */
@@ -40,11 +40,10 @@ tms_status tms_tensors_write(tms_context *context, const char *path, int32_t for
     tms_status status;
 
     tmsi_enter(__func__);
-    if (context == NULL || path == NULL || (tensors == NULL && count > 0))
-        return tmsi_fail(TMS_ERR_INVALID, "%s is NULL",
-                         context == NULL ? "context"
-                         : path == NULL  ? "path"
-                                         : "tensors");
+    TMSI_NEED(context);
+    TMSI_NEED(path);
+    if (count > 0)
+        TMSI_NEED(tensors);
     if (count < 0)
         return tmsi_fail(TMS_ERR_INVALID, "count is %" PRId64 ", but must be >= 0", count);
     TMS_TRY(check_tensors(tensors, count));

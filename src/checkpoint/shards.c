@@ -144,18 +144,12 @@ static json_t *make_index(const json_t *old_index, const tmsi_shard_list *lists,
 tms_status tmsi_shards_write(tms_context *context, const json_t *old_index,
                              const tmsi_shard_list *lists, int64_t count, const char *path) {
     json_t *index = make_index(old_index, lists, count);
-    tmsi_writer *writer = NULL;
     char *text = NULL;
-    size_t bytes;
     tms_status status = TMS_OK;
 
     TMS_TRY(tmsi_json_print(context, index, true, &text));
-    bytes = strlen(text);
-    TMS_TRY(tmsi_writer_create(context, path, false, bytes, &writer));
-    TMS_TRY(tmsi_writer_write(writer, 0, text, bytes));
-    TMS_TRY(tmsi_writer_commit(writer));
+    TMS_TRY(tmsi_file_write(context, path, false, text, strlen(text)));
 done:
-    tmsi_writer_destroy(writer);
     tmsi_free(context, text);
     json_decref(index);
     return status;

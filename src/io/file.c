@@ -220,6 +220,19 @@ tms_status tmsi_folder_sync(const char *path) {
     return status;
 }
 
+tms_status tmsi_file_write(tms_context *context, const char *path, bool force, const void *data,
+                           size_t bytes) {
+    tmsi_writer *writer = NULL;
+    tms_status status = TMS_OK;
+
+    TMS_TRY(tmsi_writer_create(context, path, force, bytes, &writer));
+    TMS_TRY(tmsi_writer_write(writer, 0, data, bytes));
+    TMS_TRY(tmsi_writer_commit(writer));
+done:
+    tmsi_writer_destroy(writer);
+    return status;
+}
+
 tms_status tmsi_file_remove(const char *path) {
     return unlink(path) == 0 || errno == ENOENT ? TMS_OK : tmsi_fail_system("remove", path);
 }

@@ -51,6 +51,10 @@ tms_status tmsi_writer_commit(tmsi_writer *writer);
 /* Removes the temporary file of a writer that was not committed. Takes NULL. */
 void tmsi_writer_destroy(tmsi_writer *writer);
 
+/* A whole file of these bytes, through a writer. */
+tms_status tmsi_file_write(tms_context *context, const char *path, bool force, const void *data,
+                           size_t bytes);
+
 /* Removes a file; one that is not there is no failure. */
 tms_status tmsi_file_remove(const char *path);
 

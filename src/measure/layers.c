@@ -9,20 +9,6 @@
 #include "model/weights.h"
 #include "pattern/pattern.h"
 
-static tms_spmm_problem describe_problem(const tmsi_weight *weight) {
-    tms_spmm_problem problem = tms_spmm_problem_default();
-
-    problem.n = weight->matrix.n;
-    problem.k = weight->matrix.k;
-    problem.format = weight->format;
-    problem.density = weight->density;
-    problem.keep = weight->keep;
-    problem.group = weight->group;
-    problem.block_rows = weight->block_rows;
-    problem.block_columns = weight->block_columns;
-    return problem;
-}
-
 /* The pattern on record, else what the format can tell of it. */
 static void print_pattern(const tmsi_weight *weight, const json_t *record,
                           char text[TMS_PATTERN_TEXT_MAX]) {
@@ -42,7 +28,7 @@ static void print_pattern(const tmsi_weight *weight, const json_t *record,
 static tms_status run_layer(tmsi_bench *bench, const tmsi_weight *weight, const char *pattern,
                             const float *w, int64_t tokens) {
     tms_shape shape = {tokens, weight->matrix.k, weight->matrix.n};
-    tms_spmm_problem problem = describe_problem(weight);
+    tms_spmm_problem problem = tmsi_weight_problem(weight);
     tmsi_group *group = NULL;
     tms_status status;
 

@@ -27,8 +27,7 @@ static tms_status open_models(tmsi_bench *bench, model_case *cases, tmsi_candida
 
     for (int32_t i = 0; i < desc->model_count; i++) {
         tms_model_desc model = desc_of(desc, i);
-        tmsi_encoder_options options = {.dense_kernels = model.dense_kernels != 0,
-                                        .keep_dense = model.keep_dense != 0};
+        tmsi_encoder_options options = tmsi_model_options(&model);
         tms_model_info info = {.struct_size = sizeof info};
 
         cases[i].desc = desc;

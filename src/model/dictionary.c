@@ -228,15 +228,11 @@ void tmsi_dictionary_free(tmsi_dictionary *dictionary) {
 static tms_status write_file(tms_context *context, const char *folder, const char *name,
                              const char *text, size_t bytes) {
     tms_status status = TMS_OK;
-    tmsi_writer *writer = NULL;
     char *path = NULL;
 
     TMS_TRY(tmsi_path_join(context, folder, name, &path));
-    TMS_TRY(tmsi_writer_create(context, path, false, bytes, &writer));
-    TMS_TRY(tmsi_writer_write(writer, 0, text, bytes));
-    TMS_TRY(tmsi_writer_commit(writer));
+    TMS_TRY(tmsi_file_write(context, path, false, text, bytes));
 done:
-    tmsi_writer_destroy(writer);
     tmsi_free(context, path);
     return status;
 }

@@ -10,26 +10,21 @@
 enum { T_MIN = 8 };
 
 static tms_spmm_problem describe_problem(const tmsi_linear_desc *desc, const tmsi_linear *self) {
-    const tmsi_weight *first = &desc->weights[0];
     tms_spmm_problem problem = tms_spmm_problem_default();
     double stored = 0.0;
 
+    if (!desc->dense_kernels) {
+        problem = tmsi_weight_problem(&desc->weights[0]);
+        for (int32_t i = 0; i < desc->count; i++)
+            stored += desc->weights[i].density * (double)desc->weights[i].matrix.n;
+        problem.density = stored / (double)self->n;
+    }
     problem.n = self->n;
     problem.k = self->k;
     problem.t_max = desc->t_max;
     problem.epilogue = (desc->biases != NULL ? TMS_EPILOGUE_BIAS : 0u) |
                        (desc->has_residual ? TMS_EPILOGUE_RESIDUAL : 0u);
     problem.activation = desc->activation;
-    if (desc->dense_kernels)
-        return problem;
-    for (int32_t i = 0; i < desc->count; i++)
-        stored += desc->weights[i].density * (double)desc->weights[i].matrix.n;
-    problem.format = first->format;
-    problem.density = stored / (double)self->n;
-    problem.keep = first->keep;
-    problem.group = first->group;
-    problem.block_rows = first->block_rows;
-    problem.block_columns = first->block_columns;
     return problem;
 }
 

@@ -17,6 +17,12 @@ struct tms_model {
     int64_t max_tokens;
 };
 
+/* What of the desc is the encoder's. */
+static inline tmsi_encoder_options tmsi_model_options(const tms_model_desc *desc) {
+    return (tmsi_encoder_options){.dense_kernels = desc->dense_kernels != 0,
+                                  .keep_dense = desc->keep_dense != 0};
+}
+
 /* max_tokens: 0 for the default. */
 tms_status tmsi_model_open(tms_context *context, const char *path,
                            const tmsi_encoder_options *options, int64_t max_tokens,

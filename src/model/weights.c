@@ -242,6 +242,20 @@ void tmsi_weight_free(tms_context *context, tmsi_weight *weight) {
     tmsi_free(context, weight->copy);
 }
 
+tms_spmm_problem tmsi_weight_problem(const tmsi_weight *weight) {
+    tms_spmm_problem problem = tms_spmm_problem_default();
+
+    problem.n = weight->matrix.n;
+    problem.k = weight->matrix.k;
+    problem.format = weight->format;
+    problem.density = weight->density;
+    problem.keep = weight->keep;
+    problem.group = weight->group;
+    problem.block_rows = weight->block_rows;
+    problem.block_columns = weight->block_columns;
+    return problem;
+}
+
 bool tmsi_weights_alike(const tmsi_weight *a, const tmsi_weight *b) {
     return a->format == b->format && a->keep == b->keep && a->group == b->group &&
            a->block_rows == b->block_rows && a->block_columns == b->block_columns;

@@ -35,6 +35,9 @@ tms_status tmsi_weights_matrix(const tms_checkpoint *checkpoint, const json_t *r
                                tmsi_weight *out);
 void tmsi_weight_free(tms_context *context, tmsi_weight *weight); /* takes a zero-filled one */
 
+/* The product with this weight alone; tokens and epilogue are for the caller to say. */
+tms_spmm_problem tmsi_weight_problem(const tmsi_weight *weight);
+
 /* Whether both are multiplied in the same format, so that they may be stacked in one image. */
 bool tmsi_weights_alike(const tmsi_weight *a, const tmsi_weight *b);
 
