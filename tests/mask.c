@@ -82,6 +82,10 @@ static void select_refuses_what_makes_no_sense(void **state) {
     desc.struct_size = 4;
     assert_fails(tms_mask_select(test_contexts[0], &desc, mask), TMS_ERR_INVALID,
                  "struct_size is 4");
+    desc.struct_size = sizeof desc;
+    desc.weights.struct_size = 96;
+    assert_fails(tms_mask_select(test_contexts[0], &desc, mask), TMS_ERR_INVALID,
+                 "desc->weights: the matrix's struct_size is 96");
 }
 
 /* Any bits, NaN and -0.0 among them: what stays is not looked at. */

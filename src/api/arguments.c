@@ -49,10 +49,14 @@ tms_status tmsi_matrix_known(const tms_matrix *matrix) {
 }
 
 tms_status tmsi_dense_check(const char *name, const tms_matrix *dense) {
+    tms_status status;
     size_t count, bytes;
 
     if (dense == NULL)
         return tmsi_fail(TMS_ERR_INVALID, "%s is NULL", name);
+    status = tmsi_matrix_known(dense);
+    if (status != TMS_OK)
+        return tmsi_fail_in(status, "%s", name);
     if (dense->format != TMS_FORMAT_DENSE)
         return tmsi_fail(TMS_ERR_INVALID, "%s is stored as %s, but must be dense", name,
                          tms_format_name(dense->format));

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "checkpoint/checkpoint.h"
 #include "format/format.h"
 #include "measure/group.h"
 #include "measure/noise.h"
@@ -29,9 +30,9 @@ static tms_status make_sparse(tms_context *context, const tms_pattern *pattern, 
                               const tms_shape *shape, tms_matrix *out, void **out_memory) {
     tms_select_desc select = tms_select_desc_default();
     tms_format_desc format = format_for(pattern);
-    uint8_t *mask = NULL, *memory = NULL;
+    uint8_t *mask = NULL;
+    void *memory = NULL;
     int64_t negative_zeros;
-    size_t used = 0;
     tms_status status;
 
     select.pattern = *pattern;
@@ -41,14 +42,7 @@ static tms_status make_sparse(tms_context *context, const tms_pattern *pattern, 
     TMS_TRY(tmsi_mask_select(context, &select, mask));
     tmsi_mask_apply(context, mask, &select.weights);
     TMS_TRY(tmsi_matrix_size(context, &select.weights, &format, out));
-    for (int32_t i = 0; i < out->component_count; i++)
-        used += tmsi_round_up(out->components[i].bytes, TMSI_ALIGNMENT);
-    TMS_TRY(tmsi_alloc(context, used, 1, &memory));
-    used = 0;
-    for (int32_t i = 0; i < out->component_count; i++) {
-        out->components[i].data = memory + used;
-        used += tmsi_round_up(out->components[i].bytes, TMSI_ALIGNMENT);
-    }
+    TMS_TRY(tmsi_matrix_allocate(context, out, &memory));
     TMS_TRY(tmsi_matrix_encode(context, &select.weights, out, &negative_zeros));
     *out_memory = memory;
     memory = NULL;
