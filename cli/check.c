@@ -53,7 +53,7 @@ cli_exit cli_check(int argc, char **argv) {
     cli_session session = {0};
     tms_pattern pattern = {0};
     const cli_option options[] = {
-        {"--pattern", "-p", "PATTERN", cli_take_pattern, &pattern,
+        {"--pattern", "-p", "PATTERN", cli_take_zeros, &pattern,
          "check this pattern (`tamis prune --help` lists them) instead of\nthe one recorded in "
          "the file"},
         {"--layers", NULL, "GLOB", cli_take_texts, &globs,

@@ -8,6 +8,8 @@
 
 #include "terminal.h"
 
+enum { CLI_SENTENCE_BYTES = 20000 }; /* more than the library's longest and words around it */
+
 /* Writes text with control characters as \x1b. Bytes of UTF-8 stay. */
 static void put_visibly(FILE *file, const char *text) {
     for (const unsigned char *c = (const unsigned char *)text; *c != '\0'; c++)
@@ -22,7 +24,7 @@ void cli_put(const char *text) {
 }
 
 cli_exit cli_fail(cli_exit code, const char *format, ...) {
-    char sentence[2048];
+    char sentence[CLI_SENTENCE_BYTES];
     va_list arguments;
 
     va_start(arguments, format);
@@ -56,7 +58,8 @@ cli_exit cli_end(cli_session *session, cli_exit code) {
     cli_progress_clear();
     tms_context_destroy(session->context);
     session->context = NULL;
-    if ((fflush(stdout) != 0 || ferror(stdout)) && code == CLI_GOOD)
+    /* A check that does not hold has its finding to print as well. */
+    if ((fflush(stdout) != 0 || ferror(stdout)) && (code == CLI_GOOD || code == CLI_FAILED))
         return cli_fail(CLI_FAILED, "standard output was not written whole: %s", strerror(errno));
     return code;
 }

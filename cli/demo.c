@@ -1,9 +1,10 @@
 /* The whole way in one command: prune, pack, judge, time, draw. */
-#define _POSIX_C_SOURCE 200809L
+#define _XOPEN_SOURCE 700
 #include "demo.h"
 
 #include <dirent.h>
 #include <errno.h>
+#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -70,16 +71,29 @@ bool demo_path(const demo_state *demo, const char *folder, const char *name,
     return false;
 }
 
-static bool make_folder(const demo_state *demo, const char *name, bool may_exist) {
+/* *is_new: it was not there before. */
+static bool make_folder(const demo_state *demo, const char *name, bool may_exist, bool *is_new) {
     char path[DEMO_PATH_MAX];
 
     if (!demo_path(demo, name, "", path))
         return false;
-    if (mkdir(path, 0777) == 0 || (may_exist && errno == EEXIST))
+    *is_new = mkdir(path, 0777) == 0;
+    if (*is_new || (may_exist && errno == EEXIST))
         return true;
     cli_fail(CLI_FAILED, "folder %s cannot be made: %s%s", path, strerror(errno),
              errno == EEXIST ? "; --force writes into it" : "");
     return false;
+}
+
+static int remove_entry(const char *path, const struct stat *info, int kind, struct FTW *place) {
+    (void)info, (void)kind, (void)place;
+    return remove(path);
+}
+
+/* A demo that did not end leaves nothing in a folder of its own making. */
+static void remove_folder(const demo_state *demo) {
+    enum { HANDLES = 8 };
+    nftw(demo->out, remove_entry, HANDLES, FTW_DEPTH | FTW_PHYS);
 }
 
 /* Bytes of the safetensors files in a folder. */
@@ -304,15 +318,15 @@ static void plan_steps(demo_state *demo) {
     }
 }
 
-static cli_exit run_demo(demo_state *demo) {
+static cli_exit fill_folder(demo_state *demo) {
     char data[DEMO_PATH_MAX];
     tms_eval *eval = NULL;
     demo_texts texts = {0};
     cli_exit code = CLI_GOOD;
+    bool is_new;
 
-    plan_steps(demo);
-    if (!make_folder(demo, "", demo->force) || !make_folder(demo, "pruned", demo->force) ||
-        !make_folder(demo, "packed", demo->force))
+    if (!make_folder(demo, "pruned", demo->force, &is_new) ||
+        !make_folder(demo, "packed", demo->force, &is_new))
         return CLI_FAILED;
     snprintf(data, sizeof data, "%s/data.noun", demo->wordnet);
     if (access(data, F_OK) == 0) {
@@ -334,6 +348,19 @@ static cli_exit run_demo(demo_state *demo) {
     }
     free(demo->layers);
     tms_eval_destroy(eval);
+    return code;
+}
+
+static cli_exit run_demo(demo_state *demo) {
+    bool is_new;
+    cli_exit code;
+
+    plan_steps(demo);
+    if (!make_folder(demo, "", demo->force, &is_new))
+        return CLI_FAILED;
+    code = fill_folder(demo);
+    if (code != CLI_GOOD && is_new)
+        remove_folder(demo);
     return code;
 }
 

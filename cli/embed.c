@@ -1,8 +1,12 @@
 #define _POSIX_C_SOURCE 200809L
+#include <errno.h>
 #include <inttypes.h>
+#include <limits.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "json.h"
@@ -13,6 +17,38 @@ typedef struct embed_line {
     const char *text, *out;
     int32_t force, dense_kernels;
 } embed_line;
+
+/* What the writer would refuse when all the work is done. */
+static cli_exit check_output(const embed_line *line) {
+    const char *slash = strrchr(line->out, '/');
+    char folder[PATH_MAX] = ".";
+    struct stat info;
+
+    if (strcmp(line->out, "-") == 0)
+        return CLI_GOOD;
+    if (stat(line->out, &info) == 0 && !S_ISREG(info.st_mode))
+        return cli_fail(CLI_FAILED, "output \"%s\" is no file, and is not replaced by one",
+                        line->out);
+    if (!line->force && lstat(line->out, &info) == 0)
+        return cli_fail(CLI_FAILED, "output \"%s\" exists: --force replaces it", line->out);
+    if (slash != NULL)
+        snprintf(folder, sizeof folder, "%.*s", (int)(slash - line->out) + 1, line->out);
+    if (access(folder, W_OK | X_OK) != 0)
+        return cli_fail(CLI_FAILED, "output \"%s\" cannot be written: %s", line->out,
+                        strerror(errno));
+    return CLI_GOOD;
+}
+
+/* Weights of a size that no training gives can overflow on the way: no such vector has a length. */
+static cli_exit check_finite(const float *embeddings, int64_t count, int64_t hidden) {
+    for (int64_t i = 0; i < count * hidden; i++)
+        if (!isfinite(embeddings[i]))
+            return cli_fail(CLI_FAILED,
+                            "the embedding of line %" PRId64 " (counted from 0) is %s at feature "
+                            "%" PRId64 ": the model's weights overflow fp32",
+                            i / hidden, isnan(embeddings[i]) ? "NaN" : "infinite", i % hidden);
+    return CLI_GOOD;
+}
 
 /* One object a line: nine digits give an fp32 back bit for bit. */
 static cli_exit print_lines(const float *embeddings, int64_t count, int64_t hidden) {
@@ -66,11 +102,11 @@ static cli_exit embed(const cli_session *session, tms_model *model, const tms_li
                         count, info.hidden);
     status = tms_model_embed(model, texts, lengths, count, cli_progress_step, NULL, embeddings);
     cli_progress_clear();
-    if (status != TMS_OK)
-        code = cli_fail_status(status);
-    else if (strcmp(line->out, "-") == 0)
+    code =
+        status != TMS_OK ? cli_fail_status(status) : check_finite(embeddings, count, info.hidden);
+    if (code == CLI_GOOD && strcmp(line->out, "-") == 0)
         code = print_lines(embeddings, count, info.hidden);
-    else
+    else if (code == CLI_GOOD)
         code = write_file(session, line, embeddings, count, info.hidden);
     free(embeddings);
     return code;
@@ -87,9 +123,9 @@ static cli_exit run_embed(const cli_session *session, const char *path, const em
         return cli_fail(CLI_MISUSE, "which texts? --text FILE is missing");
     if (line->out == NULL)
         return cli_fail(CLI_MISUSE, "where to? -o OUT.safetensors (or -o -) is missing");
-    /* The writer refuses it too, but only when all the work is done. */
-    if (strcmp(line->out, "-") != 0 && !line->force && access(line->out, F_OK) == 0)
-        return cli_fail(CLI_FAILED, "output \"%s\" exists: --force replaces it", line->out);
+    code = check_output(line);
+    if (code != CLI_GOOD)
+        return code;
     desc.dense_kernels = line->dense_kernels;
     status = tms_lines_open(session->context, line->text, &lines);
     if (status == TMS_OK)

@@ -57,6 +57,7 @@ bool cli_take_texts(const char *option, const char *text, void *target);    /* c
 bool cli_take_count(const char *option, const char *text, void *target);    /* int32_t, 1 .. 4096 */
 bool cli_take_isa(const char *option, const char *text, void *target);      /* uint32_t mask */
 bool cli_take_pattern(const char *option, const char *text, void *target);  /* tms_pattern */
+bool cli_take_zeros(const char *option, const char *text, void *target);    /* not "dense" */
 bool cli_take_patterns(const char *option, const char *text, void *target); /* cli_patterns, adds */
 bool cli_take_norm(const char *option, const char *text, void *target);     /* tms_norm */
 bool cli_take_format(const char *option, const char *text, void *target);   /* cli_format */

@@ -82,10 +82,7 @@ static cli_exit run_prune(const cli_session *session, const tms_job_desc *job) {
     cli_exit code;
 
     cli_progress_clear();
-    if (status == TMS_ERR_PATTERN && !job->skip_unfit)
-        code =
-            cli_fail(CLI_FAILED, "%s; --skip-unfit leaves such layers dense", cli_sentence(status));
-    else if (status != TMS_OK)
+    if (status != TMS_OK)
         code = cli_fail_status(status);
     else
         code = session->is_json ? print_json(job, layers) : print_table(job, layers);
@@ -99,7 +96,7 @@ cli_exit cli_prune(int argc, char **argv) {
     tms_pattern pattern = {0};
     tms_job_desc job = tms_job_desc_default();
     const cli_option options[] = {
-        {"--pattern", "-p", "PATTERN", cli_take_pattern, &pattern,
+        {"--pattern", "-p", "PATTERN", cli_take_zeros, &pattern,
          "which zeros: \"2:4\" (any n:m; n are kept), \"unstructured 80%\",\n"
          "\"block 32x32 90%\", \"rows 50%\", \"columns 50%\",\n"
          "\"2:4 in block 64x64 50%\"; a share is that of zeros; \"per row\"\n"

@@ -114,6 +114,17 @@ bool cli_take_pattern(const char *option, const char *text, void *target) {
     return status == TMS_OK || refused(cli_fail_status(status));
 }
 
+bool cli_take_zeros(const char *option, const char *text, void *target) {
+    tms_pattern *out = target;
+
+    if (!cli_take_pattern(option, text, out))
+        return false;
+    return out->kind != TMS_PATTERN_NONE ||
+           refused(cli_fail(CLI_MISUSE,
+                            "%s is \"%s\", but must say which weights are zero: 2:4, for one",
+                            option, text));
+}
+
 bool cli_take_patterns(const char *option, const char *text, void *target) {
     cli_patterns *list = target;
     tms_pattern pattern, *items;

@@ -31,6 +31,7 @@ void cli_watch_interrupt(void) {
     sigemptyset(&action.sa_mask);
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
+    sigaction(SIGHUP, &action, NULL); /* the terminal was closed */
 }
 
 bool cli_is_interrupted(void) {

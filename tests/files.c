@@ -146,7 +146,7 @@ static void tree_copies_files_and_stops_at_loops(void **state) {
     make_tree(at("tree"));
     mkdir(at("copy"), 0777);
     assert_fails(tmsi_tree_copy(context, at("tree"), at("copy"), &visitor), TMS_ERR_IO,
-                 "folders nest more than 16 deep");
+                 "links back to a folder that it lies in");
     tmsi_tree_remove(at("copy"));
     unlink(at("tree/inner/loop"));
     mkdir(at("copy"), 0777);
@@ -210,6 +210,42 @@ static void staged_folder_takes_its_place(void **state) {
     tmsi_free(context, staging);
     tmsi_tree_remove(at("made"));
     assert_int_equal(test_folder_count(folder), 0);
+}
+
+/* Refused after half of the files had moved, the folder would be neither the old nor the new. */
+static void clash_is_found_before_anything_moves(void **state) {
+    static const char *const names[] = {"a", "m", "z"};
+    char *staging = NULL;
+    (void)state;
+    mkdir(at("made"), 0777);
+    assert_ok(tmsi_tree_stage(context, at("made"), &staging));
+    for (int i = 0; i < 3; i++) {
+        test_file_write(test_at(staging, names[i]), "new", 3);
+        test_file_write(test_at(at("made"), names[i]), "old", 3);
+    }
+    unlink(at("made/m"));
+    mkdir(at("made/m"), 0777);
+    assert_fails(tmsi_tree_place(context, staging, at("made")), TMS_ERR_IO,
+                 "/made/m\" is in the way of a file of that name");
+    assert_content(at("made/a"), "old");
+    assert_content(at("made/z"), "old");
+    assert_int_equal(test_folder_count(staging), 3);
+    tmsi_tree_remove(staging);
+    tmsi_free(context, staging);
+    tmsi_tree_remove(at("made"));
+}
+
+/* Found when the name is given, a whole job would have been for nothing. */
+static void path_that_nothing_can_have_is_refused_at_once(void **state) {
+    char longer[300];
+    (void)state;
+    memset(longer, 'a', sizeof longer);
+    longer[sizeof longer - 1] = '\0';
+    assert_fails(tmsi_writer_check(at(longer), false), TMS_ERR_IO, "File name too long");
+    test_file_write(at("file"), "", 0);
+    assert_fails(tmsi_writer_check(at("file/new"), false), TMS_ERR_IO, "Not a directory");
+    assert_ok(tmsi_writer_check(at("new"), false));
+    unlink(at("file"));
 }
 
 static void path_below_a_folder_is_known_as_such(void **state) {
@@ -314,6 +350,9 @@ static void json_file_is_named_and_bounded(void **state) {
                  "/j\": JSON is malformed at line 1");
     assert_fails(tmsi_json_read(context, folder, "j", &narrow, &json), TMS_ERR_FORMAT,
                  "has 5 bytes, but at most 4 are read as JSON");
+    test_file_write(at("j"), "", 0);
+    assert_fails(tmsi_json_read(context, folder, "j", &wide, &json), TMS_ERR_FORMAT,
+                 "/j\": JSON is malformed at line 1, column 0: it is empty");
     test_file_write(at("j"), "[{}]", 4);
     assert_fails(tmsi_json_read(context, folder, "j", &wide, &json), TMS_ERR_FORMAT,
                  "/j\" is an array, but must be an object");
@@ -401,6 +440,8 @@ int main(void) {
         cmocka_unit_test(tree_copies_files_and_stops_at_loops),
         cmocka_unit_test(tree_remove_spares_what_links_point_to),
         cmocka_unit_test(staged_folder_takes_its_place),
+        cmocka_unit_test(clash_is_found_before_anything_moves),
+        cmocka_unit_test(path_that_nothing_can_have_is_refused_at_once),
         cmocka_unit_test(path_below_a_folder_is_known_as_such),
         cmocka_unit_test(json_refuses_what_is_ambiguous_or_deep),
         cmocka_unit_test(json_refuses_strings_past_their_limit),

@@ -215,8 +215,8 @@ static void unfit_layers_are_all_named(void **state) {
     desc.pattern = &pattern;
     desc.layer_count = 0;
     assert_fails(tms_prune_run(context, &desc, &table), TMS_ERR_PATTERN,
-                 "pattern \"2:4\" does not fit 2 of 3 layers: six (4 x 6), five (4 x 5). "
-                 "Set skip_unfit (--skip-unfit)");
+                 "pattern \"2:4\" does not fit 2 of 3 layers (set skip_unfit, --skip-unfit, to "
+                 "leave them dense): six (4 x 6), five (4 x 5)");
     assert_false(test_file_exists(desc.out));
     desc.skip_unfit = 1;
     assert_ok(tms_prune_run(context, &desc, &table));
@@ -226,7 +226,49 @@ static void unfit_layers_are_all_named(void **state) {
     tms_layer_table_destroy(table);
     test_tensors_write(desc.in, tensors + 1, 2, NULL);
     assert_fails(tms_prune_run(context, &desc, &table), TMS_ERR_PATTERN,
-                 "does not fit 2 of 2 layers: six (4 x 6), five (4 x 5)");
+                 "fits none of 2 layers (skip_unfit, --skip-unfit, would leave nothing to prune): "
+                 "six (4 x 6), five (4 x 5)");
+}
+
+/* A model of 24 blocks has 144 of them, with names of some 50 bytes. */
+static void unfit_layers_of_a_large_model_are_all_named(void **state) {
+    enum { LAYERS = 145 };
+    static char names[LAYERS][64];
+    static tms_tensor tensors[LAYERS];
+    float values[12] = {1};
+    tms_pattern pattern = sample_pattern("2:4");
+    tms_job_desc desc = sample_job(at("in"), at("unfit"));
+    tms_layer_table *table = NULL;
+    (void)state;
+    for (int i = 0; i < LAYERS; i++) {
+        snprintf(names[i], sizeof names[i], "bert.stack.layer.%d.attention.output.dense.weight", i);
+        tensors[i] = test_tensor_f32(names[i], 2, i == 0 ? 4 : 6, values);
+    }
+    test_tensors_write(desc.in, tensors, LAYERS, NULL);
+    desc.pattern = &pattern;
+    desc.layer_count = 0;
+    assert_fails(tms_prune_run(context, &desc, &table), TMS_ERR_PATTERN,
+                 "does not fit 144 of 145 layers (set skip_unfit, --skip-unfit,");
+    for (int i = 1; i < LAYERS; i++)
+        test_assert_contains(tms_error_text(), names[i]);
+}
+
+static void check_of_a_record_without_layers_judges_them_all(void **state) {
+    const float values[8] = {1, 2, 0, 0, 3, 0, 0, 4};
+    const tms_tensor tensor = test_tensor_f32("w", 2, 4, values);
+    tms_pattern pattern = sample_pattern("2:4");
+    tms_job_desc desc = sample_job(at("in"), NULL);
+    tms_layer_table *table = NULL;
+    int32_t holds = 0;
+    (void)state;
+    test_tensors_write(desc.in, &tensor, 1,
+                       "{\"tamis.prune\":\"{\\\"version\\\":1,\\\"runs\\\":[]}\"}");
+    desc.layer_count = 0;
+    desc.pattern = &pattern;
+    assert_ok(tms_check_run(context, &desc, &holds, &table));
+    assert_int_equal(tms_layer_table_count(table), 1);
+    assert_int_equal(holds, 1);
+    tms_layer_table_destroy(table);
 }
 
 static void weights_that_are_not_finite_are_named(void **state) {
@@ -434,6 +476,8 @@ int main(void) {
         cmocka_unit_test(progress_rises_to_its_total),
         cmocka_unit_test(prune_again_updates_the_record),
         cmocka_unit_test(unfit_layers_are_all_named),
+        cmocka_unit_test(unfit_layers_of_a_large_model_are_all_named),
+        cmocka_unit_test(check_of_a_record_without_layers_judges_them_all),
         cmocka_unit_test(weights_that_are_not_finite_are_named),
         cmocka_unit_test(pack_then_unpack_gives_the_same_file),
         cmocka_unit_test(every_format_unpacks_to_the_same_file),

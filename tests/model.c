@@ -87,6 +87,9 @@ static void open_refuses_broken_tokenizers(void **state) {
     fclose(file);
     assert_fails(tms_model_open(context, folder, NULL, &model), TMS_ERR_FORMAT,
                  "vocab.txt has 436 tokens, but config.json's vocab_size is 435");
+    fclose(fopen(path, "wb"));
+    assert_fails(tms_model_open(context, folder, NULL, &model), TMS_ERR_FORMAT,
+                 "the vocabulary (0 tokens) has no line");
     remove(path);
     assert_fails(tms_model_open(context, folder, NULL, &model), TMS_ERR_IO, "vocab.txt");
     test_encoder_free(encoder);

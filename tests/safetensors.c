@@ -86,14 +86,14 @@ static const struct {
      "begins at byte 0 of the data, but must at 8"},
     /* The product of the dimensions is 2^64, which wraps to 0: "an empty tensor". */
     {"{\"w\":{\"dtype\":\"F32\",\"shape\":[4294967296,4294967296],\"data_offsets\":[0,0]}}", 0,
-     "overflows"},
+     "a shape, [4294967296, 4294967296], whose size in f32 overflows"},
     {"{\"w\":{\"dtype\":\"U8\",\"shape\":[0,281474976710655,281474976710655],"
      "\"data_offsets\":[0,0]}}",
      0, "overflows"},
     {"{\"w\":{\"dtype\":\"F64\",\"shape\":[65536,65536,536870912],\"data_offsets\":[0,0]}}", 0,
      "overflows"},
     {"{\"w\":{\"dtype\":\"F4\",\"shape\":[3],\"data_offsets\":[0,1]}}", 1,
-     "not a whole number of bytes"},
+     "a shape, [3], whose size in"},
     {"{\"w\":{\"dtype\":\"F32\",\"shape\":[3],\"data_offsets\":[0,8]}}", 8,
      "tensor \"w\" has 12 bytes by its shape, but 8 by its data_offsets"},
     {"{\"w\":{\"dtype\":\"F16\",\"shape\":[2],\"data_offsets\":[0,8]}}", 8,

@@ -32,7 +32,8 @@ tms_status tmsi_text_copy(tms_context *context, const char *text, size_t bytes, 
 
     if (status != TMS_OK)
         return status;
-    memcpy(copy, text, bytes);
+    if (bytes > 0) /* text may be NULL then: an empty file's map */
+        memcpy(copy, text, bytes);
     *out = copy;
     return TMS_OK;
 }

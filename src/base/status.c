@@ -11,7 +11,7 @@
 #undef tmsi_fail_in
 #endif
 
-enum { ERROR_TEXT_BYTES = 8192 };
+enum { ERROR_TEXT_BYTES = 16384 }; /* some sentences list every layer of a large model */
 
 static _Thread_local char error_text[ERROR_TEXT_BYTES];
 static _Thread_local const char *entered = "";

@@ -1,11 +1,12 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/memory.h"
 #include "checkpoint/job.h"
 #include "checkpoint/record.h"
 #include "pattern/pattern.h"
 
-/* Without globs and with a record, the layers are the recorded ones. */
+/* Without globs and with a record that names any, the layers are the recorded ones. */
 static tms_status choose_layers(tmsi_job *job) {
     int64_t *layers = NULL, count = 0;
     tms_status status;
@@ -13,7 +14,10 @@ static tms_status choose_layers(tmsi_job *job) {
     if (job->desc->layer_count > 0 || job->record == NULL)
         return tmsi_job_choose(job);
     status = tmsi_record_layers(job->checkpoint, job->record, &layers, &count);
-    return status == TMS_OK ? tmsi_job_take(job, layers, count) : status;
+    if (status == TMS_OK && count > 0)
+        return tmsi_job_take(job, layers, count);
+    tmsi_free(job->context, layers);
+    return status == TMS_OK ? tmsi_job_choose(job) : status;
 }
 
 /* The pattern that each layer must hold: the one given, or its own of the record. */

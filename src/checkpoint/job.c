@@ -86,12 +86,7 @@ tms_status tmsi_job_choose(tmsi_job *self) {
 }
 
 tms_status tmsi_job_need_layers(const tmsi_job *self) {
-    if (self->layer_count > 0)
-        return TMS_OK;
-    return tmsi_fail(TMS_ERR_INVALID,
-                     "\"%s\" has no layer: none of its %" PRId64
-                     " tensors is 2-D and f32, bf16 or f16",
-                     self->desc->in, self->checkpoint->tensor_count);
+    return self->layer_count > 0 ? TMS_OK : tmsi_layers_fail_none(self->checkpoint);
 }
 
 void tmsi_job_end(tmsi_job *self) {

@@ -87,6 +87,21 @@ static tms_status fail_glob(const tms_checkpoint *checkpoint, const char *glob) 
                      glob, count, names, count > NAMES_SHOWN ? ", ..." : "");
 }
 
+tms_status tmsi_layers_fail_none(const tms_checkpoint *checkpoint) {
+    const tmsi_architecture *architecture = tmsi_architecture_find(checkpoint);
+
+    if (architecture != NULL)
+        return tmsi_fail(TMS_ERR_INVALID,
+                         "\"%s\" has no layer: none of its %" PRId64
+                         " tensors bears the name of a linear layer in a %s block and is 2-D and "
+                         "f32, bf16 or f16",
+                         checkpoint->path, checkpoint->tensor_count, architecture->name);
+    return tmsi_fail(TMS_ERR_INVALID,
+                     "\"%s\" has no layer: none of its %" PRId64
+                     " tensors is 2-D and f32, bf16 or f16",
+                     checkpoint->path, checkpoint->tensor_count);
+}
+
 tms_status tmsi_layers_choose(const tms_checkpoint *checkpoint, const char *const *globs,
                               int32_t glob_count, int64_t **out, int64_t *out_count) {
     tms_context *context = checkpoint->context;

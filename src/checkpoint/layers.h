@@ -36,6 +36,9 @@ bool tmsi_tensor_is_layer(const tms_tensor *tensor);
 tms_status tmsi_layers_choose(const tms_checkpoint *checkpoint, const char *const *globs,
                               int32_t glob_count, int64_t **out, int64_t *out_count);
 
+/* The sentence for a job that needs a layer and was chosen none. */
+tms_status tmsi_layers_fail_none(const tms_checkpoint *checkpoint);
+
 /* Whether the whole text matches: * any run, ? one byte, [a-z] one of, [!a-z] none of. */
 bool tmsi_glob_matches(const char *glob, const char *text);
 

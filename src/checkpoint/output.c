@@ -54,7 +54,7 @@ tms_status tmsi_output_check(const tmsi_output_desc *desc) {
         return tmsi_fail(TMS_ERR_IO,
                          "output folder \"%s\" exists: set force (--force) to replace its files",
                          desc->path);
-    return TMS_OK;
+    return kind == TMSI_PATH_NONE ? tmsi_path_check_new(desc->path) : TMS_OK;
 }
 
 /* ---- What ----------------------------------------------------------------------------------- */
@@ -346,20 +346,15 @@ done:
 
 /* Where a folder is replaced, weights under the other of the two names would be read as well as
  * ours, or in their stead. */
-static tms_status remove_stale(tmsi_output *self) {
+static tms_status join_stale(const tmsi_output *self, char **out) {
     const char *stale = self->desc.in->index != NULL ? TMSI_SINGLE_NAME : TMSI_INDEX_NAME;
-    char *path = NULL;
-    tms_status status = tmsi_path_join(self->context, self->desc.path, stale, &path);
-
-    if (status == TMS_OK)
-        status = tmsi_file_remove(path);
-    tmsi_free(self->context, path);
-    return status;
+    return tmsi_path_join(self->context, self->desc.path, stale, out);
 }
 
 tms_status tmsi_output_commit(tmsi_output *self) {
     const tms_checkpoint *in = self->desc.in;
     const tmsi_tree_visitor visitor = {skips_weights, step_copy, self};
+    char *stale = NULL;
     tms_status status = TMS_OK;
 
     if (in->is_folder)
@@ -372,9 +367,11 @@ tms_status tmsi_output_commit(tmsi_output *self) {
         goto done;
     if (in->index != NULL)
         TMS_TRY(write_index(self));
-    TMS_TRY(remove_stale(self));
+    TMS_TRY(join_stale(self, &stale));
     TMS_TRY(tmsi_tree_place(self->context, self->staging, self->desc.path));
+    TMS_TRY(tmsi_file_remove(stale)); /* last: nothing is lost where the place was refused */
 done:
+    tmsi_free(self->context, stale);
     return status;
 }
 

@@ -27,10 +27,10 @@ typedef struct prune_job {
 
 /* ---- What fits ------------------------------------------------------------------------------ */
 
-enum { UNFIT_TEXT_BYTES = 6000 };
+enum { UNFIT_TEXT_BYTES = 14000 };
 
-/* All layers that the pattern cannot fit, in one sentence. Where it fits none, leaving them dense
- * would leave nothing to do. */
+/* All layers that the pattern cannot fit, in one sentence; what to do comes before their names,
+ * which may be many. */
 static tms_status fail_unfit(const prune_job *self) {
     char names[UNFIT_TEXT_BYTES] = "", pattern[TMS_PATTERN_TEXT_MAX];
     const tms_layer_table *table = self->base.table;
@@ -53,10 +53,16 @@ static tms_status fail_unfit(const prune_job *self) {
     tmsi_pattern_print(&self->settings.pattern, pattern);
     if (hidden > 0)
         snprintf(names + used, sizeof names - used, ", and %" PRId64 " more", hidden);
-    return tmsi_fail(
-        TMS_ERR_PATTERN, "pattern \"%s\" does not fit %" PRId64 " of %" PRId64 " layers: %s%s",
-        pattern, count, table->count, names,
-        count < table->count ? ". Set skip_unfit (--skip-unfit) to leave them dense" : "");
+    if (count == table->count)
+        return tmsi_fail(TMS_ERR_PATTERN,
+                         "pattern \"%s\" fits none of %" PRId64
+                         " layers (skip_unfit, --skip-unfit, "
+                         "would leave nothing to prune): %s",
+                         pattern, count, names);
+    return tmsi_fail(TMS_ERR_PATTERN,
+                     "pattern \"%s\" does not fit %" PRId64 " of %" PRId64 " layers (set "
+                     "skip_unfit, --skip-unfit, to leave them dense): %s",
+                     pattern, count, table->count, names);
 }
 
 /* Marks the layers that stay dense; without skip_unfit there may be none, with it not all. */

@@ -67,6 +67,12 @@ tmsi_path_kind tmsi_path_look(const char *path) {
     return lstat(path, &info) == 0 ? TMSI_PATH_OTHER : TMSI_PATH_NONE;
 }
 
+tms_status tmsi_path_check_new(const char *path) {
+    struct stat info;
+
+    return lstat(path, &info) == 0 || errno == ENOENT ? TMS_OK : tmsi_fail_system("reach", path);
+}
+
 bool tmsi_path_same(const char *a, const char *b) {
     struct stat first, second;
     return stat(a, &first) == 0 && stat(b, &second) == 0 && first.st_dev == second.st_dev &&
@@ -146,7 +152,9 @@ tms_status tmsi_writer_check(const char *path, bool force) {
     if (strlen(path) > PATH_MAX)
         return tmsi_fail(TMS_ERR_INVALID, "output path has %zu bytes, but at most %d are allowed",
                          strlen(path), PATH_MAX);
-    if (kind == TMSI_PATH_NONE || (kind == TMSI_PATH_FILE && force))
+    if (kind == TMSI_PATH_NONE)
+        return tmsi_path_check_new(path);
+    if (kind == TMSI_PATH_FILE && force)
         return TMS_OK;
     if (kind == TMSI_PATH_FILE)
         return tmsi_fail(TMS_ERR_IO, "output \"%s\" exists: set force (--force) to replace it",

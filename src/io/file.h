@@ -25,6 +25,10 @@ typedef enum tmsi_path_kind {
 } tmsi_path_kind;
 
 tmsi_path_kind tmsi_path_look(const char *path);
+
+/* Of a path where nothing is: whether something could be. A name too long, a file where a folder
+ * should be, or a folder without permission would else show when all the work is done. */
+tms_status tmsi_path_check_new(const char *path);
 /* Both exist and are one file, by device and inode: links do not hide it. */
 bool tmsi_path_same(const char *a, const char *b);
 /* The system's words for an errno value, in the caller's buffer. */

@@ -57,6 +57,8 @@ tms_status tmsi_json_parse(const char *text, size_t bytes, int32_t depth_max, js
     json_error_t error;
     json_t *parsed;
 
+    if (bytes == 0)
+        return tmsi_fail(TMS_ERR_FORMAT, "JSON is malformed at line 1, column 0: it is empty");
     if (most.depth > depth_max)
         return tmsi_fail(TMS_ERR_FORMAT, "JSON nests %d deep, but at most %d is allowed",
                          most.depth, depth_max);

@@ -242,9 +242,19 @@ static int compare_ranges(const void *a, const void *b) {
     return strcmp(x->tensor.name, y->tensor.name);
 }
 
+/* "[d, d, ...]"; the largest dimension has 15 digits. */
+static void print_shape(const tms_tensor *tensor, char out[TMS_RANK_MAX * 17 + 3]) {
+    size_t used = 0;
+
+    for (int32_t i = 0; i < tensor->rank; i++)
+        used += (size_t)sprintf(out + used, "%s%" PRId64, i > 0 ? ", " : "[", tensor->shape[i]);
+    sprintf(out + used, tensor->rank > 0 ? "]" : "[]");
+}
+
 /* Rules 5 to 8 for one tensor; `previous` is where the one before it ended. */
 static tms_status check_range(const ranged_tensor *self, size_t previous) {
     const char *name = self->tensor.name;
+    char shape[TMS_RANK_MAX * 17 + 3];
     size_t bytes;
 
     if (self->end < self->begin)
@@ -255,11 +265,13 @@ static tms_status check_range(const ranged_tensor *self, size_t previous) {
                          "tensor \"%s\" begins at byte %zu of the data, but must at %zu, where the "
                          "tensor before it ends: ranges leave no gap and share no byte",
                          name, self->begin, previous);
-    if (!tmsi_tensor_bytes(self->tensor.dtype, self->tensor.rank, self->tensor.shape, &bytes))
+    if (!tmsi_tensor_bytes(self->tensor.dtype, self->tensor.rank, self->tensor.shape, &bytes)) {
+        print_shape(&self->tensor, shape);
         return tmsi_fail(TMS_ERR_FORMAT,
-                         "tensor \"%s\" has a shape whose size in %s overflows or is not a whole "
-                         "number of bytes",
-                         name, tms_dtype_name(self->tensor.dtype));
+                         "tensor \"%s\" has a shape, %s, whose size in %s overflows or is not a "
+                         "whole number of bytes",
+                         name, shape, tms_dtype_name(self->tensor.dtype));
+    }
     if (self->end - self->begin != bytes)
         return tmsi_fail(TMS_ERR_FORMAT,
                          "tensor \"%s\" has %zu bytes by its shape, but %zu by its data_offsets",

@@ -49,12 +49,35 @@ done:
     return status;
 }
 
+/* A folder on the way down to where the copy is. A link back to one would never end. */
+typedef struct way {
+    const struct way *above;
+    dev_t device;
+    ino_t inode;
+} way;
+
+static tms_status step_into(const char *path, const way *above, way *out) {
+    struct stat info;
+
+    if (stat(path, &info) != 0)
+        return tmsi_fail_system("look at", path);
+    for (const way *w = above; w != NULL; w = w->above)
+        if (w->device == info.st_dev && w->inode == info.st_ino)
+            return tmsi_fail(TMS_ERR_IO,
+                             "\"%s\" links back to a folder that it lies in: copying it would "
+                             "never end",
+                             path);
+    *out = (way){above, info.st_dev, info.st_ino};
+    return TMS_OK;
+}
+
 /* What is done with an entry of a folder: its path, and where it is to be. */
 typedef struct entry_work {
     tms_status (*work)(const struct entry_work *self, const char *from, const char *to);
     tms_context *context;
     const tmsi_tree_visitor *visitor; /* NULL: no entry is skipped */
     int depth;                        /* of the folder, below the first */
+    const way *above;                 /* that folder, while a tree is copied */
 } entry_work;
 
 /* Each entry of the folder `from`, in the folder `to` under the same name. */
@@ -86,8 +109,11 @@ done:
 
 static tms_status copy_entry(const entry_work *self, const char *from, const char *to) {
     entry_work below = *self;
+    tms_status status;
+    way here;
 
     below.depth++;
+    below.above = &here;
     switch (tmsi_path_look(from)) {
     case TMSI_PATH_FILE:
         return copy_file(self->context, from, to, self->visitor);
@@ -95,6 +121,9 @@ static tms_status copy_entry(const entry_work *self, const char *from, const cha
         if (self->depth == DEPTH_MAX)
             return tmsi_fail(TMS_ERR_IO, "folders nest more than %d deep at \"%s\"", DEPTH_MAX,
                              from);
+        status = step_into(from, self->above, &here);
+        if (status != TMS_OK)
+            return status;
         if (mkdir(to, 0777) != 0)
             return tmsi_fail_system("make the folder", to);
         return each_entry(&below, from, to);
@@ -105,8 +134,13 @@ static tms_status copy_entry(const entry_work *self, const char *from, const cha
 
 tms_status tmsi_tree_copy(tms_context *context, const char *from, const char *to,
                           const tmsi_tree_visitor *visitor) {
-    const entry_work copying = {copy_entry, context, visitor, 0};
-    return each_entry(&copying, from, to);
+    way target, source; /* the copy must not be copied either */
+    const entry_work copying = {copy_entry, context, visitor, 0, &source};
+    tms_status status = step_into(to, NULL, &target);
+
+    if (status == TMS_OK)
+        status = step_into(from, &target, &source);
+    return status == TMS_OK ? each_entry(&copying, from, to) : status;
 }
 
 /* Length of a path without the slashes at its end. */
@@ -147,14 +181,25 @@ tms_status tmsi_tree_stage(tms_context *context, const char *path, char **out_st
     return TMS_OK;
 }
 
-static tms_status move_entry(const entry_work *self, const char *from, const char *to) {
+static bool are_folders(const char *from, const char *to) {
+    return tmsi_path_look(from) == TMSI_PATH_FOLDER && tmsi_path_look(to) == TMSI_PATH_FOLDER;
+}
+
+/* Asked of every entry before the first is moved, so that a refusal has changed nothing. */
+static tms_status refuse_clash(const entry_work *self, const char *from, const char *to) {
     tmsi_path_kind source = tmsi_path_look(from), target = tmsi_path_look(to);
 
-    if (source == TMSI_PATH_FOLDER && target == TMSI_PATH_FOLDER)
+    if (are_folders(from, to))
         return each_entry(self, from, to);
-    if (target != TMSI_PATH_NONE && target != source)
-        return tmsi_fail(TMS_ERR_IO, "\"%s\" is in the way of a %s of that name", to,
-                         source == TMSI_PATH_FOLDER ? "folder" : "file");
+    if (target == TMSI_PATH_NONE || target == source)
+        return TMS_OK;
+    return tmsi_fail(TMS_ERR_IO, "\"%s\" is in the way of a %s of that name", to,
+                     source == TMSI_PATH_FOLDER ? "folder" : "file");
+}
+
+static tms_status move_entry(const entry_work *self, const char *from, const char *to) {
+    if (are_folders(from, to))
+        return each_entry(self, from, to);
     return rename(from, to) == 0 ? TMS_OK : tmsi_fail_system("put in place", to);
 }
 
@@ -165,14 +210,19 @@ static int rename_new(const char *from, const char *to) {
 }
 
 tms_status tmsi_tree_place(tms_context *context, const char *staging, const char *path) {
-    const entry_work moving = {move_entry, context, NULL, 0};
+    const entry_work judging = {refuse_clash, context, NULL, 0, NULL};
+    const entry_work moving = {move_entry, context, NULL, 0, NULL};
     tms_status status = TMS_OK;
 
-    if (tmsi_path_look(path) == TMSI_PATH_FOLDER)
-        status = each_entry(&moving, staging, path);
-    else if (rename_new(staging, path) != 0)
-        status = tmsi_fail_system("give its name to", path);
-    return status == TMS_OK ? tmsi_folder_sync(path) : status;
+    if (tmsi_path_look(path) == TMSI_PATH_FOLDER) {
+        TMS_TRY(each_entry(&judging, staging, path));
+        TMS_TRY(each_entry(&moving, staging, path));
+    } else if (rename_new(staging, path) != 0) {
+        return tmsi_fail_system("give its name to", path);
+    }
+    TMS_TRY(tmsi_folder_sync(path));
+done:
+    return status;
 }
 
 /* By handles and names as the system gives them: a cancelled job must clean up even when memory is

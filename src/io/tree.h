@@ -12,7 +12,7 @@ typedef struct tmsi_tree_visitor {
 } tmsi_tree_visitor;
 
 /* Copies what is in the folder `from` into the folder `to`, following links; pipes, sockets and
- * devices are left out. */
+ * devices are left out. A link back to a folder above it is refused. */
 tms_status tmsi_tree_copy(tms_context *context, const char *from, const char *to,
                           const tmsi_tree_visitor *visitor);
 
@@ -21,7 +21,8 @@ tms_status tmsi_tree_copy(tms_context *context, const char *from, const char *to
 tms_status tmsi_tree_stage(tms_context *context, const char *path, char **out_staging);
 
 /* Gives a staged folder its place: in one step where nothing is there; where a folder is, its
- * files move in one by one, each whole, and what else is there stays. */
+ * files move in one by one, each whole, and what else is there stays; what is in the way of one is
+ * found before the first moves. */
 tms_status tmsi_tree_place(tms_context *context, const char *staging, const char *path);
 
 /* Removes a folder with all in it, as far as the system lets it; allocates nothing of ours. */

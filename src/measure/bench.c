@@ -44,6 +44,8 @@ tms_status tmsi_bench_run(tms_context *context, const tms_bench_desc *desc, tms_
         TMS_TRY(tmsi_checkpoint_open(context, desc->checkpoint, &bench.checkpoint));
         TMS_TRY(tmsi_layers_choose(bench.checkpoint, desc->layers, desc->layer_count, &bench.layers,
                                    &bench.layer_count));
+        if (bench.layer_count == 0)
+            TMS_TRY(tmsi_layers_fail_none(bench.checkpoint));
     }
     bench.total = tmsi_bench_shapes_samples(&bench) + tmsi_bench_layers_samples(&bench) +
                   tmsi_bench_models_samples(&bench);

@@ -1,4 +1,5 @@
 /* The layers of a checkpoint: dense as they are, zeros and all, beside what their zeros suggest. */
+#include <inttypes.h>
 #include <stdio.h>
 
 #include "base/memory.h"
@@ -64,6 +65,13 @@ tms_status tmsi_bench_layers(tmsi_bench *bench) {
         const tms_tensor *tensor = &checkpoint->tensors[bench->layers[i]].tensor;
         int64_t n = tensor->shape[0], k = tensor->shape[1];
 
+        if (n == 0 || k == 0) {
+            status = tmsi_fail(TMS_ERR_FORMAT,
+                               "tensor \"%s\" is %" PRId64 " x %" PRId64
+                               ": there is nothing to multiply; choose other layers (--layers)",
+                               tensor->name, n, k);
+            goto done;
+        }
         TMS_TRY(tmsi_weights_matrix(checkpoint, record, "", tensor->name, n, k, &weight));
         TMS_TRY(tmsi_alloc(context, (size_t)(n * k), sizeof *w, &w));
         tmsi_matrix_rows_f32(&weight.matrix, 0, n, w);

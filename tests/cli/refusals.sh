@@ -37,4 +37,21 @@ try demo --model empty
 try demo --model empty -o empty
 try bench in.safetensors --layers nothing
 try bench --whole empty --text in.safetensors
+try demo --model empty -o new
+try prune in.safetensors --pattern dense -o out.safetensors
+try check in.safetensors --pattern dense
+{ header '{"whole":{"dtype":"I8","shape":[4,4],"data_offsets":[0,16]}}'; printf 1234567812345678; } > whole.safetensors
+try prune whole.safetensors --pattern 2:4 -o out.safetensors
+try bench whole.safetensors
+header '{"none":{"dtype":"F32","shape":[0,4],"data_offsets":[0,0]}}' > none.safetensors
+try bench none.safetensors
+for out in no/such.safetensors empty in.safetensors; do
+    try embed empty --text in.safetensors -o $out
+done
+try embed empty --text in.safetensors -o empty --force
+mkdir model; cp in.safetensors model/model.safetensors; ln -s .. model/up
+try prune model --pattern 2:4 -o out
+echo '$ tamis check in.safetensors --pattern 2:4 > /dev/full'
+tamis check in.safetensors --pattern 2:4 > /dev/full
+echo "exit $?"
 ls -F
