@@ -95,7 +95,8 @@ void tmsi_eval_result_destroy(tms_eval_result *result) {
 
 /* ---- The report ---- */
 
-tms_share tmsi_share_wilson(int64_t hits, int64_t count) {
+/* Wilson's interval of hits in count trials at 95 %; count >= 1. */
+static tms_share wilson(int64_t hits, int64_t count) {
     double n = (double)count, p = (double)hits / n, z2 = z95 * z95;
     double middle = (p + z2 / (2.0 * n)) / (1.0 + z2 / n);
     double half = z95 * sqrt(p * (1.0 - p) / n + z2 / (4.0 * n * n)) / (1.0 + z2 / n);
@@ -117,7 +118,7 @@ static tms_share recall(const tms_eval_result *result, int64_t rank) {
 
     for (int64_t i = 0; i < result->queries; i++)
         hits += result->ranks[i] <= rank;
-    return tmsi_share_wilson(hits, result->queries);
+    return wilson(hits, result->queries);
 }
 
 static tms_share reciprocal_rank(const tms_eval_result *result) {

@@ -36,7 +36,4 @@ tms_status tmsi_eval_rank(const tms_eval *eval, const float *definitions, const 
 void tmsi_eval_compare(const tms_eval_result *result, const tms_eval_result *dense,
                        tms_eval_report *out_report);
 
-/* Wilson's interval of hits in count trials at 95 %; count >= 1. */
-tms_share tmsi_share_wilson(int64_t hits, int64_t count);
-
 #endif

@@ -20,11 +20,13 @@ static tms_status read_rule(const json_t *config, const char *key, bool otherwis
 }
 
 static tms_status apply_rules(const json_t *config, tmsi_tokenizer_rules *out) {
+    bool lowercase = true; /* which strip_accents follows unless it is said */
     tms_status status = TMS_OK;
 
-    TMS_TRY(read_rule(config, "do_lower_case", true, &out->lowercase));
-    TMS_TRY(read_rule(config, "strip_accents", out->lowercase, &out->strip_accents));
+    TMS_TRY(read_rule(config, "do_lower_case", lowercase, &lowercase));
+    TMS_TRY(read_rule(config, "strip_accents", lowercase, &out->strip_accents));
     TMS_TRY(read_rule(config, "tokenize_chinese_chars", true, &out->split_ideographs));
+    out->lowercase = lowercase;
 done:
     return status;
 }
