@@ -74,6 +74,14 @@ static const cli_option *find_option(const cli_option *options, int count, const
     return NULL;
 }
 
+/* An option of the page or one that all share. */
+static const cli_option *look_up(const cli_page *page, const cli_option *shared, const char *word,
+                                 const char **out_value) {
+    const cli_option *option = find_option(page->options, page->option_count, word, out_value);
+
+    return option != NULL ? option : find_option(shared, SHARED_COUNT, word, out_value);
+}
+
 static cli_exit refuse_option(const cli_page *page, const cli_option *shared, const char *word) {
     const char *names[64], *nearest;
     char name[64];
@@ -95,11 +103,9 @@ static cli_exit refuse_option(const cli_page *page, const cli_option *shared, co
 /* Takes the option at argv[*at] and steps over its value. */
 static cli_exit take_option(const cli_page *page, const cli_option *shared, int argc, char **argv,
                             int *at) {
-    const char *value = NULL;
-    const cli_option *option = find_option(page->options, page->option_count, argv[*at], &value);
+    const char *value = NULL, *next;
+    const cli_option *option = look_up(page, shared, argv[*at], &value);
 
-    if (option == NULL)
-        option = find_option(shared, SHARED_COUNT, argv[*at], &value);
     if (option == NULL)
         return refuse_option(page, shared, argv[*at]);
     if (option->value == NULL && value != NULL)
@@ -108,6 +114,10 @@ static cli_exit take_option(const cli_page *page, const cli_option *shared, int 
         if (*at + 1 >= argc)
             return cli_fail(CLI_MISUSE, "%s needs a value: %s %s", argv[*at], option->name,
                             option->value);
+        if (look_up(page, shared, argv[*at + 1], &next) != NULL)
+            return cli_fail(CLI_MISUSE,
+                            "%s needs a value, but the option %s follows; %s=%s if that is it",
+                            argv[*at], argv[*at + 1], option->name, argv[*at + 1]);
         value = argv[++*at];
     }
     return option->take(option->name, value, option->target) ? CLI_GO_ON : CLI_MISUSE;

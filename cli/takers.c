@@ -117,6 +117,9 @@ bool cli_take_pattern(const char *option, const char *text, void *target) {
 bool cli_take_zeros(const char *option, const char *text, void *target) {
     tms_pattern *out = target;
 
+    if (out->kind != TMS_PATTERN_NONE)
+        return refused(
+            cli_fail(CLI_MISUSE, "%s is given twice, and \"%s\" is the second", option, text));
     if (!cli_take_pattern(option, text, out))
         return false;
     return out->kind != TMS_PATTERN_NONE ||
@@ -143,7 +146,9 @@ bool cli_take_format(const char *option, const char *text, void *target) {
     cli_format *out = target;
     tms_status status = tms_format_parse(text, &out->format);
 
-    (void)option;
+    if (out->is_given)
+        return refused(
+            cli_fail(CLI_MISUSE, "%s is given twice, and \"%s\" is the second", option, text));
     out->is_given = 1;
     return status == TMS_OK || refused(cli_fail_status(status));
 }

@@ -24,8 +24,21 @@ static void note_interrupt(int signal_number) {
     is_interrupted = 1;
 }
 
+/* Files are read through maps: where one is shortened meanwhile, reading past its new end raises
+ * this. Nothing can be cleaned up from here. */
+static void note_lost_file(int signal_number) {
+    static const char sentence[] =
+        "tamis: an input file was shortened, or its disk failed, while it was read\n";
+    ssize_t written = write(STDERR_FILENO, sentence, sizeof sentence - 1);
+
+    (void)signal_number, (void)written;
+    _exit(1);
+}
+
 void cli_watch_interrupt(void) {
     struct sigaction action = {0};
+
+    signal(SIGBUS, note_lost_file);
 
     action.sa_handler = note_interrupt; /* no SA_RESTART: a read from a terminal ends too */
     sigemptyset(&action.sa_mask);

@@ -46,8 +46,8 @@ static tms_status list_files(const json_t *map, const char **names, size_t *out_
     json_object_foreach((json_t *)(uintptr_t)map, tensor, file) {
         if (!json_is_string(file))
             return tmsi_fail(TMS_ERR_FORMAT,
-                             "weight_map gives tensor \"%.400s\" %s, but must a file", tensor,
-                             tmsi_json_kind(file));
+                             "weight_map gives tensor \"%.400s\" %s, but must give a file's name",
+                             tensor, tmsi_json_kind(file));
         names[count++] = json_string_value(file);
         if (!is_plain_name(names[count - 1]))
             return tmsi_fail(

@@ -30,6 +30,10 @@ try bench --whole
 try bench --whole model
 try bench a b
 try bench --text a --text b --whole m
+try prune in -p 2:4 --pattern 1:4 -o out
+try pack in --format nm --format csr -o out
+try prune in -p 2:4 -o --force
+try prune in --pattern -o out
 export TMS_THREADS=many
 try version
 unset TMS_THREADS
