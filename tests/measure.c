@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/context.h"
+#include "measure/product.h"
 #include "measure/statistics.h"
 
 static void median_of_nine_has_second_and_eighth_as_interval(void **state) {
@@ -108,6 +110,67 @@ static void bench_gives_a_row_a_pattern_beside_dense(void **state) {
     assert_int_equal(s.sparse, 3);
     assert_true(s.dense >= 1);
     assert_true(s.peak <= 1);
+    tms_context_destroy(context);
+}
+
+/* The rows of one group: what every ratio must be to. */
+typedef struct group_seen {
+    double fastest_us, us[16], ratios[16];
+    int32_t rounds;
+    int count;
+} group_seen;
+
+static int32_t see_group(void *user, const tms_bench_row *row) {
+    group_seen *s = user;
+    bool is_dense = row->format != NULL && row->pattern == NULL;
+
+    assert_true(s->count < 16);
+    if (is_dense && (s->fastest_us == 0.0 || row->us < s->fastest_us))
+        s->fastest_us = row->us;
+    s->rounds = row->rounds;
+    s->us[s->count] = row->us;
+    s->ratios[s->count++] = row->ratio_dense;
+    return 0;
+}
+
+static void bench_takes_nine_rounds_and_the_fastest_dense(void **state) {
+    static const tms_shape shape = {1, 64, 48};
+    tms_context *context = test_context(1, 0);
+    tms_pattern pattern;
+    tms_bench_desc desc;
+    group_seen s = {0};
+
+    (void)state;
+    assert_ok(tms_pattern_parse("2:4", &pattern));
+    desc = small_bench(&shape, &pattern);
+    desc.rounds = 0;
+    assert_ok(tms_bench_run(context, &desc, see_group, &s));
+    assert_int_equal(s.rounds, 9);
+    for (int i = 0; i < s.count; i++)
+        assert_true(fabs(s.ratios[i] * s.us[i] - s.fastest_us) <= 1e-9 * s.fastest_us);
+    tms_context_destroy(context);
+}
+
+static void cold_products_go_round_copies_of_four_caches(void **state) {
+    enum { N = 16, K = 32, CACHE = 8192 };
+    static float w[N * K], x[K], y[N];
+    tms_context *context = test_context(1, 0);
+    tms_matrix matrix = tms_matrix_dense(TMS_F32, N, K, w);
+    tms_spmm_problem problem = tmsi_product_problem(&matrix);
+    tmsi_product product = {0};
+    const char *first;
+
+    (void)state;
+    context->hardware.l3_bytes = CACHE;
+    assert_ok(tmsi_product_create(context, &matrix, &problem, x, y, true, &product));
+    assert_true(product.copies.count * (int64_t)product.image.bytes >= 4 * CACHE);
+    first = product.image.data;
+    for (int64_t i = 0; i <= product.copies.count; i++) {
+        const char *wanted = first + i % product.copies.count * (int64_t)product.copies.stride;
+        assert_ok(tmsi_product_run(&product));
+        assert_ptr_equal(product.image.data, wanted);
+    }
+    tmsi_product_destroy(&product);
     tms_context_destroy(context);
 }
 
@@ -250,6 +313,8 @@ int main(void) {
         cmocka_unit_test(interval_narrows_with_the_count),
         cmocka_unit_test(few_samples_give_their_whole_range),
         cmocka_unit_test(bench_gives_a_row_a_pattern_beside_dense),
+        cmocka_unit_test(bench_takes_nine_rounds_and_the_fastest_dense),
+        cmocka_unit_test(cold_products_go_round_copies_of_four_caches),
         cmocka_unit_test(bench_runs_cold_and_without_vector_units),
         cmocka_unit_test(bench_stops_when_the_sink_has_enough),
         cmocka_unit_test(bench_stops_when_progress_says_so),
