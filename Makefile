@@ -8,7 +8,7 @@ export CTEST_OUTPUT_ON_FAILURE := 1
 MAKEFLAGS += --no-print-directory
 
 .NOTPARALLEL:
-.PHONY: all build demo test bench fuzz lint install setup clean help
+.PHONY: all build demo test test-gpu bench bench-gpu fuzz lint install setup clean help
 
 all: build
 
@@ -26,6 +26,14 @@ test: setup build       ## every test, then again with sanitizers
 	@cd $(BUILD) && ctest -j $(JOBS)
 	@cmake --preset debug > /dev/null && cmake --build build-debug -j $(JOBS)
 	@cd build-debug && ctest -j $(JOBS)
+
+test-gpu: build         ## kernels of an NVIDIA GPU against float64; says why where it skips
+	@if [ -x $(BUILD)/test_gpu ]; then $(BUILD)/test_gpu; [ $$? = 0 -o $$? = 77 ]; \
+	else echo "skipped: built without CUDA, since nvcc was not found"; fi
+
+bench-gpu: build        ## ... beside cuBLASLt and cuSPARSELt, rows of JSON
+	@if [ -x $(BUILD)/bench_gpu ]; then $(BUILD)/bench_gpu; \
+	else echo "skipped: built without CUDA, since nvcc was not found"; fi
 
 bench: build            ## kernels beside their rivals, rows of JSON
 	@$(BUILD)/bench_spmm

@@ -126,9 +126,10 @@ TMS_API const char *tms_dtype_name(tms_dtype dtype);
 
 /* ---- Context -------------------------------------------------------------------------------- */
 
-/* Instruction sets of CPUs; a context's mask narrows what kernels may use. */
-#define TMS_ISA_AVX2   0x1u /* AVX2 and FMA */
-#define TMS_ISA_AVX512 0x2u /* AVX-512 F, BW, DQ, VL */
+/* Instruction sets; a context's mask narrows what kernels may use. */
+#define TMS_ISA_AVX2   0x1u   /* AVX2 and FMA */
+#define TMS_ISA_AVX512 0x2u   /* AVX-512 F, BW, DQ, VL */
+#define TMS_ISA_SM90   0x100u /* NVIDIA Hopper GPUs: wgmma and the copy engine */
 #define TMS_ISA_ALL    0x7fffffffu
 #define TMS_ISA_NONE   0x80000000u /* as a mask: portable C alone */
 
@@ -145,6 +146,9 @@ typedef struct tms_allocator {
 typedef void (*tms_task)(void *arg, int64_t i);
 typedef void (*tms_parallel_for)(void *user, int64_t count, tms_task task, void *arg);
 
+/* Where a product runs, and so where its weight, input and output lie. */
+typedef enum tms_device { TMS_DEVICE_CPU, TMS_DEVICE_CUDA, TMS_DEVICE_COUNT } tms_device;
+
 typedef struct tms_context_desc {
     size_t struct_size;
     int32_t threads;                /* at most this many; 0: the cores this process may use */
@@ -153,6 +157,8 @@ typedef struct tms_context_desc {
     tms_parallel_for parallel_for;  /* NULL: OpenMP, with `threads` threads a call; not called where
                                      * there is but one thread or task */
     void *parallel_user;
+    tms_device device;    /* TMS_DEVICE_CUDA: products may run on a GPU too, and not only the CPU */
+    int32_t device_index; /* that GPU's number in CUDA's own counting */
 } tms_context_desc;
 
 static inline tms_context_desc tms_context_desc_default(void) {
@@ -163,8 +169,10 @@ static inline tms_context_desc tms_context_desc_default(void) {
 
 typedef struct tms_context tms_context;
 
-/* Probes the CPU once. desc may be NULL. Everything made with a context must be destroyed before
- * it. Returns TMS_OK, TMS_ERR_INVALID (threads < 0 or > 4096) or TMS_ERR_MEMORY. Since 0.1. */
+/* Probes the CPU once, and the GPU where desc asks for one. desc may be NULL. Everything made with
+ * a context must be destroyed before it. Returns TMS_OK, TMS_ERR_INVALID (threads < 0 or > 4096),
+ * TMS_ERR_MEMORY or TMS_ERR_DEVICE (no such GPU, no driver, a library built without CUDA, or a GPU
+ * that no kernel runs on). Since 0.1. */
 TMS_API tms_status tms_context_create(const tms_context_desc *desc, tms_context **out_context);
 TMS_API void tms_context_destroy(tms_context *context);
 
@@ -173,6 +181,8 @@ TMS_API void tms_context_destroy(tms_context *context);
 TMS_API const char *tms_context_cpu_name(const tms_context *context);
 TMS_API const char *tms_context_isa_text(const tms_context *context);
 TMS_API int32_t tms_context_threads(const tms_context *context);
+/* The context's GPU, "NVIDIA H100 80GB HBM3 (sm_90, 132 multiprocessors)"; "none". */
+TMS_API const char *tms_context_device_text(const tms_context *context);
 
 /* ---- Patterns: which zeros are allowed --------------------------------------------------------
  */
@@ -444,6 +454,8 @@ typedef struct tms_spmm_problem {
     tms_order y_order;
     uint32_t epilogue; /* TMS_EPILOGUE_ bits */
     tms_activation activation;
+    tms_device device; /* TMS_DEVICE_CUDA: on the context's GPU. There: 2:4 weights in bf16 or f16,
+                        * x of the same type, y f32, bf16 or f16, no gate, no absmax_t */
 } tms_spmm_problem;
 
 static inline tms_spmm_problem tms_spmm_problem_default(void) {
@@ -475,7 +487,7 @@ typedef struct tms_layout {
     tms_part parts[TMS_PART_MAX];
 } tms_layout;
 
-/* Chooses the parts that serve the problem for t_min .. t_max tokens on this context's CPU;
+/* Chooses the parts that serve the problem for t_min .. t_max tokens on this context's CPU or GPU;
  * keep_dense adds the dense part, so that no plan is slower than dense (at the price of its bytes).
  * Without it a sparse weight gets a dense part only where its format has no fast kernel but dense
  * has one.
@@ -504,7 +516,8 @@ static inline tms_image_desc tms_image_desc_default(void) {
 }
 
 /* A kernel-ready weight. data is the caller's memory, 64-byte aligned; the source matrices may be
- * freed after the build. Read-only afterwards: any number of plans and threads share it. */
+ * freed after the build. Read-only afterwards: any number of plans and threads share it. For a GPU
+ * it is built in host memory like any other; copy its bytes to the GPU and set data to the copy. */
 typedef struct tms_image {
     size_t struct_size;
     tms_layout layout;
@@ -547,7 +560,7 @@ TMS_API size_t tms_spmm_plan_describe(const tms_spmm_plan *plan, char *text, siz
  * runs: t < 1 or t > t_max. */
 TMS_API const char *tms_spmm_plan_kernel(const tms_spmm_plan *plan, int64_t t);
 
-typedef void *tms_stream; /* NULL on a CPU */
+typedef void *tms_stream; /* NULL on a CPU; on a GPU a cudaStream_t, NULL being the default one */
 
 typedef struct tms_spmm_args {
     size_t struct_size;
@@ -575,8 +588,12 @@ static inline tms_spmm_args tms_spmm_args_default(void) {
 }
 
 /* Runs y = x w^T and the plan's epilogue. Allocates nothing, takes no lock; on a CPU it returns
- * when y is written. Same plan, image and input give the same bits, for any number of threads.
- * Returns TMS_OK or TMS_ERR_INVALID. Since 0.1. */
+ * when y is written. On a GPU all pointers but args->image are the GPU's, and it only enqueues on
+ * the stream (of that GPU), waits for nothing and may be captured in a CUDA graph; x and y of any
+ * alignment are served, fastest where n is a multiple of 8 and addresses and rows are multiples of
+ * 16 bytes. Same plan,
+ * image and input give the same bits, for any number of threads. Returns TMS_OK, TMS_ERR_INVALID or
+ * TMS_ERR_DEVICE. Since 0.1. */
 TMS_API tms_status tms_spmm_plan_run(const tms_spmm_plan *plan, const tms_spmm_args *args,
                                      tms_stream stream);
 

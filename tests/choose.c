@@ -16,9 +16,9 @@
 
 /* Machines as the choice sees them; none of them need be this one. */
 static const tmsi_hardware machines[] = {
-    {"any x86-64 without AVX2", 6, 45, 7, 0, 32 << 10, 256 << 10, 8 << 20},
-    {"EPYC Zen 3", 25, 1, 1, TMS_ISA_AVX2, 32 << 10, 512 << 10, 32 << 20},
-    {"EPYC Zen 5", 26, 2, 1, TMS_ISA_AVX2 | TMS_ISA_AVX512, 48 << 10, 1 << 20, 32 << 20},
+    {"any x86-64 without AVX2", 6, 45, 7, 0, 32 << 10, 256 << 10, 8 << 20, 0},
+    {"EPYC Zen 3", 25, 1, 1, TMS_ISA_AVX2, 32 << 10, 512 << 10, 32 << 20, 0},
+    {"EPYC Zen 5", 26, 2, 1, TMS_ISA_AVX2 | TMS_ISA_AVX512, 48 << 10, 1 << 20, 32 << 20, 0},
 };
 
 typedef struct golden_case {

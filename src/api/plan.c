@@ -19,6 +19,7 @@ tms_status tms_spmm_plan_create(tms_context *context, const tms_spmm_problem *gi
     TMSI_NEED(out_plan);
     TMS_TRY(tmsi_struct_read("problem", given, sizeof problem, &problem));
     TMS_TRY(tmsi_spmm_problem_check(&problem));
+    TMS_TRY(tmsi_spmm_device_check(context, &problem));
     TMS_TRY(tmsi_layout_check(layout, "layout"));
     if (layout->n != problem.n || layout->k != problem.k)
         return tmsi_fail(TMS_ERR_INVALID,
@@ -221,7 +222,7 @@ tms_status tms_spmm_plan_run(const tms_spmm_plan *plan, const tms_spmm_args *giv
 
     tmsi_enter(__func__);
     TMSI_NEED(plan);
-    if (stream != NULL)
+    if (stream != NULL && plan->problem.device == TMS_DEVICE_CPU)
         return tmsi_fail(TMS_ERR_INVALID, "stream is %p, but must be NULL on a CPU", stream);
     TMS_TRY(tmsi_struct_read("args", given, sizeof args, &args));
     if (args.t < 0 || args.t > plan->problem.t_max)
@@ -234,7 +235,10 @@ tms_status tms_spmm_plan_run(const tms_spmm_plan *plan, const tms_spmm_args *giv
     TMS_TRY(check_epilogue(&plan->problem, &args));
     TMS_TRY(check_arrays(&plan->problem, &args));
     TMS_TRY(check_work(plan, args.work));
-    tmsi_spmm_plan_run(plan, &args);
+    if (plan->problem.device == TMS_DEVICE_CUDA)
+        TMS_TRY(tmsi_spmm_plan_launch(plan, &args, stream));
+    else
+        tmsi_spmm_plan_run(plan, &args);
 done:
     return status;
 }

@@ -1,5 +1,6 @@
 #include "base/context.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -19,7 +20,7 @@ static void release_default(void *user, void *memory) {
 }
 
 /* Only the fields that the caller's struct_size covers count; the rest stay zero. */
-static tms_status read_desc(const tms_context_desc *given, tms_context_desc *out) {
+tms_status tmsi_context_read(const tms_context_desc *given, tms_context_desc *out) {
     *out = tms_context_desc_default();
     if (given == NULL)
         return TMS_OK;
@@ -37,23 +38,17 @@ static tms_status read_desc(const tms_context_desc *given, tms_context_desc *out
         return tmsi_fail(TMS_ERR_INVALID,
                          "desc->allocator->%s is NULL, but both functions are needed",
                          out->allocator->allocate == NULL ? "allocate" : "release");
+    if ((uint32_t)out->device >= TMS_DEVICE_COUNT)
+        return tmsi_fail(TMS_ERR_INVALID, "desc->device is %d, but devices are 0 (CPU) to %d",
+                         (int)out->device, TMS_DEVICE_COUNT - 1);
     return TMS_OK;
 }
 
-tms_status tms_context_create(const tms_context_desc *given, tms_context **out_context) {
+tms_status tmsi_context_create(const tms_context_desc *desc, tms_context **out_context) {
     const tms_allocator standard = {allocate_default, release_default, NULL};
-    tms_context_desc desc;
-    const tms_allocator *allocator;
+    const tms_allocator *allocator = desc->allocator != NULL ? desc->allocator : &standard;
     tms_context *context;
-    tms_status status;
 
-    tmsi_enter(__func__);
-    if (out_context == NULL)
-        return tmsi_fail(TMS_ERR_INVALID, "out_context is NULL");
-    status = read_desc(given, &desc);
-    if (status != TMS_OK)
-        return status;
-    allocator = desc.allocator != NULL ? desc.allocator : &standard;
     context = allocator->allocate(allocator->user, tmsi_round_up(sizeof *context, TMSI_ALIGNMENT),
                                   TMSI_ALIGNMENT);
     if (context == NULL)
@@ -61,18 +56,21 @@ tms_status tms_context_create(const tms_context_desc *given, tms_context **out_c
                          sizeof *context);
     memset(context, 0, sizeof *context);
     context->allocator = *allocator;
-    context->threads = desc.threads > 0 ? desc.threads : tmsi_threads_available();
-    context->parallel_for = desc.parallel_for;
-    context->parallel_user = desc.parallel_user;
+    context->threads = desc->threads > 0 ? desc->threads : tmsi_threads_available();
+    context->parallel_for = desc->parallel_for;
+    context->parallel_user = desc->parallel_user;
     tmsi_hardware_probe(&context->hardware);
-    if (desc.isa_mask != 0)
-        context->hardware.isa &= desc.isa_mask;
+    if (desc->isa_mask != 0)
+        context->hardware.isa &= desc->isa_mask;
     tmsi_isa_print(context->hardware.isa, context->isa_text, sizeof context->isa_text);
+    snprintf(context->device_text, sizeof context->device_text, "none");
     *out_context = context;
     return TMS_OK;
 }
 
 void tms_context_destroy(tms_context *context) {
+    if (context != NULL)
+        tmsi_free(context, context->cuda);
     tmsi_free(context, context);
 }
 
@@ -86,4 +84,8 @@ const char *tms_context_isa_text(const tms_context *context) {
 
 int32_t tms_context_threads(const tms_context *context) {
     return context != NULL ? context->threads : 0;
+}
+
+const char *tms_context_device_text(const tms_context *context) {
+    return context->device_text;
 }

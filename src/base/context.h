@@ -1,4 +1,4 @@
-/* What a context holds. Rooms read it; only context.c writes it. */
+/* What a context holds. Rooms read it; only context.c and the public functions write it. */
 #ifndef TAMIS_BASE_CONTEXT_H
 #define TAMIS_BASE_CONTEXT_H
 
@@ -12,6 +12,14 @@ struct tms_context {
     void *parallel_user;
     tmsi_hardware hardware; /* as probed, its isa narrowed by the caller's mask */
     char isa_text[64];
+    tmsi_hardware gpu;             /* likewise; processors is 0 where there is none */
+    struct tmsi_cuda_device *cuda; /* that GPU; freed with the context */
+    char device_text[128];
 };
+
+/* Checks and copies what the caller knows of a description. */
+tms_status tmsi_context_read(const tms_context_desc *given, tms_context_desc *out);
+/* A context on the CPU alone, whatever desc->device says. */
+tms_status tmsi_context_create(const tms_context_desc *desc, tms_context **out_context);
 
 #endif

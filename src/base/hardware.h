@@ -1,4 +1,4 @@
-/* What choosing needs to know of a CPU: probed once, or filled by a test. */
+/* What choosing needs to know of a CPU or a GPU: probed once, or filled by a test. */
 #ifndef TAMIS_BASE_HARDWARE_H
 #define TAMIS_BASE_HARDWARE_H
 
@@ -10,6 +10,7 @@ typedef struct tmsi_hardware {
     int32_t family, model, stepping;
     uint32_t isa;                         /* TMS_ISA_ bits */
     int64_t l1_bytes, l2_bytes, l3_bytes; /* data caches; 0: not known */
+    int32_t processors;                   /* a GPU's multiprocessors; 0: a CPU */
 } tmsi_hardware;
 
 void tmsi_hardware_probe(tmsi_hardware *out);

@@ -17,6 +17,11 @@ static bool runs_on(const tmsi_spmm_kernel *kernel, const tmsi_hardware *hardwar
     return (kernel->needs & ~hardware->isa) == 0;
 }
 
+const tmsi_hardware *tmsi_spmm_hardware(const tms_context *context,
+                                        const tms_spmm_problem *problem) {
+    return problem->device == TMS_DEVICE_CUDA ? &context->gpu : &context->hardware;
+}
+
 tms_part tmsi_spmm_wanted_part(const tmsi_spmm_kernel *kernel, const tms_spmm_problem *problem,
                                const tmsi_hardware *hardware) {
     tms_part part = {0};
@@ -50,10 +55,11 @@ static bool can_read(const tmsi_spmm_kernel *kernel, const tms_spmm_problem *pro
  * format. */
 static tmsi_spmm_choice propose(const tms_spmm_problem *problem, int64_t t,
                                 const tmsi_hardware *hardware, tms_format format) {
+    const tmsi_spmm_table table = tmsi_spmm_table_of(hardware);
     tmsi_spmm_choice best = {0};
 
-    for (int32_t i = 0; i < tmsi_spmm_kernel_count; i++) {
-        const tmsi_spmm_kernel *kernel = &tmsi_spmm_kernels[i];
+    for (int32_t i = 0; i < table.count; i++) {
+        const tmsi_spmm_kernel *kernel = &table.kernels[i];
         tmsi_spmm_choice choice = {kernel, {0}, -1, 0.0};
 
         if (kernel->format != format || !runs_on(kernel, hardware) || !kernel->fits(problem))
@@ -68,10 +74,11 @@ static tmsi_spmm_choice propose(const tms_spmm_problem *problem, int64_t t,
 
 tmsi_spmm_choice tmsi_spmm_choose(const tms_spmm_problem *problem, int64_t t,
                                   const tmsi_hardware *hardware, const tms_layout *layout) {
+    const tmsi_spmm_table table = tmsi_spmm_table_of(hardware);
     tmsi_spmm_choice best = {0};
 
-    for (int32_t i = 0; i < tmsi_spmm_kernel_count; i++) {
-        const tmsi_spmm_kernel *kernel = &tmsi_spmm_kernels[i];
+    for (int32_t i = 0; i < table.count; i++) {
+        const tmsi_spmm_kernel *kernel = &table.kernels[i];
 
         if ((kernel->format != problem->format && kernel->format != TMS_FORMAT_DENSE) ||
             !runs_on(kernel, hardware) || !kernel->fits(problem))

@@ -25,6 +25,10 @@ enum { TMSI_SPMM_RANGE_MAX = 64 };
 tms_part tmsi_spmm_wanted_part(const tmsi_spmm_kernel *kernel, const tms_spmm_problem *problem,
                                const tmsi_hardware *hardware);
 
+/* What of a context a problem runs on. */
+const tmsi_hardware *tmsi_spmm_hardware(const tms_context *context,
+                                        const tms_spmm_problem *problem);
+
 /* Cheapest kernel for t tokens among those that read a part of the layout. Ties go to the earlier
  * row; a reference only where nothing else fits. */
 tmsi_spmm_choice tmsi_spmm_choose(const tms_spmm_problem *problem, int64_t t,

@@ -2,6 +2,8 @@
  *
  * A family's table is cpu/<family>.def, named in kernels.def, with rows
  *     TMS_KERNEL(name, needs, layout, format, fits, part, accepts, cost, work)
+ * or, for kernels of a GPU, cuda/<family>.def, named in cuda/kernels.def, with rows
+ * TMS_DEVICE_KERNEL of the same columns.
  * Each of the five last is a function tmsi_spmm_<column>; the row declares them and the kernel
  * itself, tmsi_<name>. Rows may share them. Only the kernel lies in a file with an ISA suffix: the
  * others run on every machine, so they stand in a file without. */
@@ -25,7 +27,8 @@ typedef struct tmsi_spmm_run {
     const tms_part *part;
     const void *weight; /* the part's bytes, 64-byte aligned */
     const tms_spmm_args *args;
-    void *work; /* as many bytes as the row's `work` said, 64-byte aligned; not zeroed */
+    void *work;        /* as many bytes as the row's `work` said, 64-byte aligned; not zeroed */
+    tms_stream stream; /* of a device kernel */
 } tmsi_spmm_run;
 
 typedef struct tmsi_spmm_kernel {
@@ -41,17 +44,28 @@ typedef struct tmsi_spmm_kernel {
     void (*part)(const tms_spmm_problem *problem, const tmsi_hardware *hardware, tms_part *out);
     /* Whether a part of its layout, format and type, but with other parameters, will do. */
     bool (*accepts)(const tms_spmm_problem *problem, const tms_part *part);
-    /* Modelled microseconds for t tokens on one thread; constants stand in tuning.h. */
+    /* Modelled microseconds for t tokens on one thread, or on the GPU; constants stand in tuning.h.
+     */
     double (*cost)(const tms_spmm_problem *problem, int64_t t, const tmsi_hardware *hardware);
     /* Bytes of work for calls of up to t_max tokens. */
     size_t (*work)(const tms_spmm_problem *problem, const tms_part *part, int64_t t_max,
                    int32_t threads);
+    /* One of the two: computes y, or enqueues that on the context's GPU. */
     void (*run)(const tmsi_spmm_run *run);
+    tms_status (*launch)(const tmsi_spmm_run *run);
 } tmsi_spmm_kernel;
 
-/* Every kernel there is, references first; choosing, tests and bench walk it. */
+/* Every kernel of the CPU, references first; choosing, tests and bench walk it. */
 extern const tmsi_spmm_kernel tmsi_spmm_kernels[];
 extern const int32_t tmsi_spmm_kernel_count;
+
+typedef struct tmsi_spmm_table {
+    const tmsi_spmm_kernel *kernels;
+    int32_t count;
+} tmsi_spmm_table;
+
+/* The kernels of a CPU, or of a GPU: none where the library was built without CUDA. */
+tmsi_spmm_table tmsi_spmm_table_of(const tmsi_hardware *hardware);
 
 static inline bool tmsi_spmm_is_reference(const tmsi_spmm_kernel *kernel) {
     return kernel->needs == 0;

@@ -14,8 +14,8 @@ tms_status tmsi_spmm_plan_create(tms_context *context, const tms_spmm_problem *p
     plan->context = context;
     plan->problem = *problem;
     plan->layout = *layout;
-    TMS_TRY(
-        tmsi_spmm_ranges(problem, &context->hardware, layout, plan->ranges, &plan->range_count));
+    TMS_TRY(tmsi_spmm_ranges(problem, tmsi_spmm_hardware(context, problem), layout, plan->ranges,
+                             &plan->range_count));
     for (int32_t i = 0; i < plan->range_count; i++) {
         const tmsi_spmm_range *range = &plan->ranges[i];
         size_t bytes =
@@ -73,10 +73,27 @@ size_t tmsi_spmm_plan_describe(const tms_spmm_plan *plan, char *text, size_t tex
     return used;
 }
 
+static tmsi_spmm_run make_run(const tms_spmm_plan *plan, const tmsi_spmm_choice *choice,
+                              const tms_spmm_args *args, tms_stream stream) {
+    const tms_image *image = args->image;
+    tmsi_spmm_run run = {plan->context, &plan->problem, &choice->part, NULL,
+                         args,          args->work,     stream};
+
+    run.weight = (const char *)image->data + image->part_offset[choice->part_index];
+    return run;
+}
+
 void tmsi_spmm_plan_run(const tms_spmm_plan *plan, const tms_spmm_args *args) {
     const tmsi_spmm_choice *choice = tmsi_spmm_plan_choice(plan, args->t);
-    tmsi_spmm_run run = {plan->context, &plan->problem, &choice->part, NULL, args, args->work};
+    const tmsi_spmm_run run = make_run(plan, choice, args, NULL);
 
-    run.weight = (const char *)args->image->data + args->image->part_offset[choice->part_index];
     choice->kernel->run(&run);
+}
+
+tms_status tmsi_spmm_plan_launch(const tms_spmm_plan *plan, const tms_spmm_args *args,
+                                 tms_stream stream) {
+    const tmsi_spmm_choice *choice = tmsi_spmm_plan_choice(plan, args->t);
+    const tmsi_spmm_run run = make_run(plan, choice, args, stream);
+
+    return choice->kernel->launch(&run);
 }

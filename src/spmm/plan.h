@@ -20,7 +20,10 @@ void tmsi_spmm_plan_destroy(tms_spmm_plan *plan);
 size_t tmsi_spmm_plan_describe(const tms_spmm_plan *plan, char *text, size_t text_bytes);
 /* The choice for 1 <= t <= t_max. */
 const tmsi_spmm_choice *tmsi_spmm_plan_choice(const tms_spmm_plan *plan, int64_t t);
-/* args are complete: t >= 1, see tmsi_spmm_run. */
+/* args are complete: t >= 1, see tmsi_spmm_run. The first is for plans on the CPU, which cannot
+ * fail, the second for plans on a GPU. */
 void tmsi_spmm_plan_run(const tms_spmm_plan *plan, const tms_spmm_args *args);
+tms_status tmsi_spmm_plan_launch(const tms_spmm_plan *plan, const tms_spmm_args *args,
+                                 tms_stream stream);
 
 #endif

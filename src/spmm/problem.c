@@ -2,7 +2,7 @@
 
 #include <inttypes.h>
 
-#include "base/status.h"
+#include "base/context.h"
 
 static tms_status check_count(const char *name, int64_t value) {
     if (value < 1 || value > INT32_MAX)
@@ -84,6 +84,36 @@ static tms_status check_epilogue(const tms_spmm_problem *problem) {
                          ", but with gate the weight's rows come in pairs: "
                          "n must be even",
                          problem->n);
+    return TMS_OK;
+}
+
+/* What no kernel of a GPU computes is said here field by field: "no kernel fits" helps nobody. */
+tms_status tmsi_spmm_device_check(const tms_context *context, const tms_spmm_problem *problem) {
+    if ((uint32_t)problem->device >= TMS_DEVICE_COUNT)
+        return tmsi_fail(TMS_ERR_INVALID, "problem->device is %d, but devices are 0 (CPU) to %d",
+                         (int)problem->device, TMS_DEVICE_COUNT - 1);
+    if (problem->device == TMS_DEVICE_CPU)
+        return TMS_OK;
+    if (context->gpu.processors == 0)
+        return tmsi_fail(TMS_ERR_DEVICE, "problem->device is TMS_DEVICE_CUDA, but the context has "
+                                         "no GPU: create it with desc->device TMS_DEVICE_CUDA");
+    if (problem->format != TMS_FORMAT_NM || problem->keep != 2 || problem->group != 4)
+        return tmsi_fail(TMS_ERR_UNSUPPORTED,
+                         "problem->format is %s, but on a GPU weights are 2:4 in nm",
+                         tms_format_name(problem->format));
+    if (problem->w_type == TMS_F32 || problem->x_type != problem->w_type)
+        return tmsi_fail(TMS_ERR_UNSUPPORTED,
+                         "problem has x %s and w %s, but sparse tensor cores want both bf16 or "
+                         "both f16",
+                         tms_dtype_name(problem->x_type), tms_dtype_name(problem->w_type));
+    if (tmsi_spmm_is_scaled(problem->y_type))
+        return tmsi_fail(TMS_ERR_UNSUPPORTED,
+                         "problem->y_type is %s, but on a GPU y is f32, bf16 or f16",
+                         tms_dtype_name(problem->y_type));
+    if (tmsi_spmm_has(problem, TMS_EPILOGUE_GATE | TMS_EPILOGUE_ABSMAX_T))
+        return tmsi_fail(TMS_ERR_UNSUPPORTED,
+                         "problem->epilogue is 0x%x, but on a GPU there is no gate and no absmax_t",
+                         problem->epilogue);
     return TMS_OK;
 }
 

@@ -6,8 +6,12 @@
 
 #include "base/dtype.h"
 
-/* Checks every field and sets those that follow from others (density of dense and nm). */
+/* Checks every field but device, and sets those that follow from others (density of dense and nm).
+ */
 tms_status tmsi_spmm_problem_check(tms_spmm_problem *problem);
+
+/* Checks that the context has the problem's device, and that the device has kernels for it. */
+tms_status tmsi_spmm_device_check(const tms_context *context, const tms_spmm_problem *problem);
 
 static inline bool tmsi_spmm_has(const tms_spmm_problem *problem, uint32_t epilogue_bit) {
     return (problem->epilogue & epilogue_bit) != 0;

@@ -202,6 +202,8 @@ static double linear(const test_product *product, int64_t t, int64_t n, double r
     int64_t k_count = product->problem.k;
     const double *w = product->w + n * k_count, *x = product->x_values + t * k_count;
     double sum = 0.0, magnitude = 0.0, nnz = 0.0, scale = 1.0, bias = 0.0;
+    /* Tensor cores cut off what they shift out, rather than round. */
+    double unit = product->problem.device == TMS_DEVICE_CUDA ? 0x1p-23 : 0x1p-24;
 
     for (int64_t k = 0; k < k_count; k++) {
         sum += w[k] * x[k];
@@ -214,7 +216,7 @@ static double linear(const test_product *product, int64_t t, int64_t n, double r
         scale *= (double)product->scale_t[t];
     if (product->bias != NULL)
         bias = (double)product->bias[n];
-    *bound = nnz * 0x1p-24 * fabs(scale) * magnitude +
+    *bound = nnz * unit * fabs(scale) * magnitude +
              8.0 * 0x1p-24 * (fabs(scale) * magnitude + fabs(bias) + fabs(residual)) +
              (nnz + 8.0) * 0x1p-149 * fmax(1.0, fabs(scale));
     return sum * scale + bias;

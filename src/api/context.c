@@ -1,0 +1,35 @@
+#include "base/context.h"
+
+#include "cuda/device.h"
+#include "spmm/cuda/launch.h"
+
+/* The GPU of a description, and the kernels that run on it. */
+static tms_status attach_device(tms_context *context, const tms_context_desc *desc) {
+    tms_status status = TMS_OK;
+
+    TMS_TRY(tmsi_cuda_attach(context, desc->device_index));
+    if (desc->isa_mask != 0)
+        context->gpu.isa &= desc->isa_mask;
+    TMS_TRY(tmsi_spmm_cuda_prepare(context->cuda));
+done:
+    return status;
+}
+
+tms_status tms_context_create(const tms_context_desc *given, tms_context **out_context) {
+    tms_context_desc desc;
+    tms_context *context = NULL;
+    tms_status status = TMS_OK;
+
+    tmsi_enter(__func__);
+    if (out_context == NULL)
+        return tmsi_fail(TMS_ERR_INVALID, "out_context is NULL");
+    TMS_TRY(tmsi_context_read(given, &desc));
+    TMS_TRY(tmsi_context_create(&desc, &context));
+    if (desc.device == TMS_DEVICE_CUDA)
+        TMS_TRY(attach_device(context, &desc));
+    *out_context = context;
+    context = NULL;
+done:
+    tms_context_destroy(context);
+    return status;
+}

@@ -1,0 +1,71 @@
+#include "cuda/device.cuh"
+
+#include <stdio.h>
+
+extern "C" {
+#include "base/context.h"
+#include "base/memory.h"
+}
+
+namespace {
+
+/* The driver's functions are asked for by name: no link against libcuda, which exists only where a
+ * driver is installed. */
+tms_status find_encode(tmsi_cuda_encode *out) {
+    cudaDriverEntryPointQueryResult found = cudaDriverEntryPointSymbolNotFound;
+    void *function = NULL;
+    const cudaError_t error = cudaGetDriverEntryPointByVersion("cuTensorMapEncodeTiled", &function,
+                                                               12000, cudaEnableDefault, &found);
+
+    if (error != cudaSuccess || found != cudaDriverEntryPointSuccess)
+        return tmsi_fail(TMS_ERR_DEVICE, "the CUDA driver has no cuTensorMapEncodeTiled: a driver "
+                                         "of CUDA 12.0 or later is needed");
+    *out = (tmsi_cuda_encode)function;
+    return TMS_OK;
+}
+
+tms_status check_index(int32_t index) {
+    int count = 0;
+    const cudaError_t error = cudaGetDeviceCount(&count);
+
+    if (error != cudaSuccess)
+        return tmsi_fail(TMS_ERR_DEVICE,
+                         "desc->device is TMS_DEVICE_CUDA, but no GPU can be used: "
+                         "%s",
+                         cudaGetErrorString(error));
+    if (index < 0 || index >= count)
+        return tmsi_fail(TMS_ERR_DEVICE, "desc->device_index is %d, but this machine has %d GPUs",
+                         index, count);
+    return TMS_OK;
+}
+
+} // namespace
+
+tms_status tmsi_cuda_attach(tms_context *context, int32_t index) {
+    tmsi_cuda_encode encode = NULL;
+    cudaDeviceProp properties;
+    cudaError_t error;
+    tms_status status = TMS_OK;
+
+    TMS_TRY(check_index(index));
+    error = cudaGetDeviceProperties(&properties, index);
+    if (error != cudaSuccess)
+        return tmsi_cuda_fail("reading the GPU's properties", error);
+    if (properties.major != 9 || properties.minor != 0)
+        return tmsi_fail(TMS_ERR_DEVICE,
+                         "desc->device_index is %d, a %s of compute capability %d.%d, but kernels "
+                         "are for 9.0 (Hopper)",
+                         index, properties.name, properties.major, properties.minor);
+    TMS_TRY(find_encode(&encode));
+    TMS_TRY(tmsi_alloc(context, 1, sizeof *context->cuda, &context->cuda));
+    context->cuda->index = index;
+    context->cuda->processors = properties.multiProcessorCount;
+    context->cuda->encode = encode;
+    context->gpu.isa = TMS_ISA_SM90;
+    context->gpu.l2_bytes = properties.l2CacheSize;
+    context->gpu.processors = properties.multiProcessorCount;
+    snprintf(context->device_text, sizeof context->device_text, "%.64s (sm_90, %d multiprocessors)",
+             properties.name, properties.multiProcessorCount);
+done:
+    return status;
+}

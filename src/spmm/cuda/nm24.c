@@ -1,0 +1,52 @@
+/* The columns of nm24.def: which problems these kernels compute, and at what cost. */
+#include "spmm/cuda/nm24.h"
+
+#include "base/memory.h"
+#include "spmm/kernel.h"
+#include "spmm/problem.h"
+#include "spmm/tuning.h"
+
+static bool fits(const tms_spmm_problem *problem, tms_dtype type) {
+    return problem->w_type == type && problem->x_type == type &&
+           tmsi_dtype_is_weight(problem->y_type) && problem->keep == 2 && problem->group == 4 &&
+           !tmsi_spmm_has(problem, TMS_EPILOGUE_GATE | TMS_EPILOGUE_ABSMAX_T);
+}
+
+bool tmsi_spmm_fits_nm24_mma_bf16(const tms_spmm_problem *problem) {
+    return fits(problem, TMS_BF16);
+}
+
+bool tmsi_spmm_fits_nm24_mma_f16(const tms_spmm_problem *problem) {
+    return fits(problem, TMS_F16);
+}
+
+tmsi_nm24_grid tmsi_nm24_grid_of(int64_t n, int64_t t, int64_t rows, int64_t tokens) {
+    const int64_t tiles_n = tmsi_div_up(n, rows), tiles_t = tmsi_div_up(t, tokens);
+    tmsi_nm24_grid grid;
+
+    grid.shares_x = tiles_n % 2 == 0 || (tiles_t % 2 != 0 && tiles_n > 1);
+    grid.clusters_n = grid.shares_x ? tmsi_div_up(tiles_n, 2) : tiles_n;
+    grid.clusters_t = grid.shares_x ? tiles_t : tmsi_div_up(tiles_t, 2);
+    return grid;
+}
+
+/* A launch, then waves of cluster tiles over pairs of multiprocessors: a tile takes so long a block
+ * of k, and so long on top to begin and store. Epilogue and memory bandwidth are left out: they are
+ * in the constants, measured on plain products that stream their weights. */
+static double cost(const tms_spmm_problem *problem, int64_t t, const tmsi_hardware *hardware,
+                   const tmsi_nm24_tuning *tile) {
+    const tmsi_nm24_grid grid = tmsi_nm24_grid_of(problem->n, t, tile->rows, tile->tokens);
+    const int64_t pairs = tmsi_max(hardware->processors / 2, 1);
+    const double waves = (double)tmsi_div_up(grid.clusters_n * grid.clusters_t, pairs);
+
+    return tile->launch_us +
+           waves * ((double)tmsi_div_up(problem->k, 64) * tile->block_us + tile->tile_us);
+}
+
+#define NM24_COST(tile, ...)                                                                       \
+    double tmsi_spmm_cost_nm24_##tile(const tms_spmm_problem *problem, int64_t t,                  \
+                                      const tmsi_hardware *hardware) {                             \
+        const tmsi_nm24_tuning tuning = __VA_ARGS__;                                               \
+        return cost(problem, t, hardware, &tuning);                                                \
+    }
+TMSI_TUNING_NM24_SM90(NM24_COST)

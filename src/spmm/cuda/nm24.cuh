@@ -1,0 +1,66 @@
+/* y = x w^T with a 2:4 weight on Hopper's sparse tensor cores: y^T = w x^T, since the hardware's
+ * sparse operand is the first. x row-major is the K-major second operand as it stands, and the
+ * accumulators are stored transposed from registers, so nothing is transposed in memory.
+ *
+ * A CTA's producer threads keep a ring of stages filled by the copy engine; one or two consumer
+ * warpgroups multiply. CTAs are persistent and come in clusters of two that share one operand's
+ * tile by multicast: two tiles along n share x, or (an odd number of them) two along t share w.
+ *
+ * What limits it: a sparse m64nN product reads N * 64 bytes of x and 2 KiB of w from shared memory
+ * at 128 bytes a cycle, so it takes N/2 + 16 cycles where the tensor core alone needs N/2; and the
+ * card's power. Hence wide tiles, and as few bytes from L2 a product as possible. */
+#ifndef TAMIS_SPMM_CUDA_NM24_CUH
+#define TAMIS_SPMM_CUDA_NM24_CUH
+
+#include "spmm/cuda/nm24_consume.cuh"
+#include "spmm/cuda/nm24_produce.cuh"
+
+namespace nm24 {
+
+template <class T>
+__global__ void __launch_bounds__(T::THREADS, 1) kernel(const __grid_constant__ Params p) {
+    extern __shared__ __align__(1024) uint8_t memory[];
+    const uint32_t shared = tmsi_shared_address(memory);
+    const int warpgroup = threadIdx.x / WARPGROUP;
+    const int rank = (int)tmsi_cluster_ctarank();
+
+    /* Blocks past the image's end are never loaded; whatever the tensor core reads there must be
+     * legal metadata: 0x4 says positions 0 and 1. */
+    for (int i = threadIdx.x; i < T::STAGES * T::ROW_BLOCKS * WARPGROUP; i += T::THREADS) {
+        const int block = i / WARPGROUP % T::ROW_BLOCKS, stage = i / WARPGROUP / T::ROW_BLOCKS;
+
+        ((uint32_t *)(memory + stage * T::STAGE_BYTES + T::X_BYTES + block * BLOCK_BYTES +
+                      TMSI_NM24_MMA_VALUE_BYTES))[i % WARPGROUP] = 0x44444444u;
+    }
+    tmsi_fence_proxy_async();
+    if (threadIdx.x == 0) {
+        for (int i = 0; i < T::STAGES; i++) {
+            tmsi_mbarrier_init(shared + T::BARRIERS_AT + i * 8, 1);
+            tmsi_mbarrier_init(shared + T::BARRIERS_AT + (T::STAGES + i) * 8,
+                               T::CONSUMERS * (WARPGROUP / 32) * CLUSTER);
+        }
+        for (int i = 0; i < T::CONSUMERS * T::BUFFERS; i++)
+            tmsi_mbarrier_init(shared + T::RESIDUAL_AT + i * 8, 1);
+        tmsi_fence_mbarrier_init();
+    }
+    __syncthreads();
+    tmsi_barrier_cluster_arrive();
+    tmsi_barrier_cluster_wait();
+    if (warpgroup == 0) {
+        if (T::CONSUMERS == 2)
+            tmsi_setmaxnreg_dec<40>();
+        produce<T>(p, shared, rank);
+    } else {
+        if (T::CONSUMERS == 2)
+            tmsi_setmaxnreg_inc<232>();
+        consume<T>(p, shared, memory, warpgroup - 1, rank);
+    }
+    /* The other CTA may still send copies and arrivals here. */
+    __syncwarp();
+    tmsi_barrier_cluster_arrive();
+    tmsi_barrier_cluster_wait();
+}
+
+} // namespace nm24
+
+#endif

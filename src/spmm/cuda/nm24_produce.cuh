@@ -1,0 +1,97 @@
+/* The producer of an nm24 kernel: keeps the ring of stages filled. */
+#ifndef TAMIS_SPMM_CUDA_NM24_PRODUCE_CUH
+#define TAMIS_SPMM_CUDA_NM24_PRODUCE_CUH
+
+#include "cuda/ptx/copy.cuh"
+#include "spmm/cuda/nm24_tile.cuh"
+
+namespace nm24 {
+
+/* The producer's threads, one each of three warps: one thread issues a copy in about 150 cycles,
+ * and five of them took longer than the products of a stage. Of the operand that the cluster
+ * shares, its CTAs take turns to load a whole tile for both. */
+constexpr int PRODUCERS = 3;
+constexpr uint16_t BOTH = (1u << CLUSTER) - 1;
+
+/* x, and the count of bytes that a stage waits for. Boxes without a token are not loaded: their
+ * rows of shared memory hold what was there before, and the sums of it are never stored. Loading
+ * them as zeros made products of 1 token 1.4 times slower than of 64. */
+template <class T> __device__ inline void produce_x(const Params &p, uint32_t shared, int rank) {
+    const uint32_t full = shared + T::BARRIERS_AT, empty = full + T::STAGES * 8;
+    const int clusters = p.clusters_n * p.clusters_t, box_bytes = p.box_rows * X_ROW_BYTES;
+    Ring<T::STAGES> ring;
+
+    tmsi_prefetch_tensormap(&p.x_map);
+    for (int cluster = blockIdx.x / CLUSTER; cluster < clusters; cluster += gridDim.x / CLUSTER) {
+        const Place at = place<T>(p, cluster, rank);
+        const uint32_t bytes = at.boxes * box_bytes + at.blocks * BLOCK_BYTES;
+
+        for (int kb = 0; kb < p.k_blocks; kb++) {
+            const uint32_t to = shared + ring.stage * T::STAGE_BYTES;
+            const uint32_t barrier = full + ring.stage * 8;
+            const bool is_turn = ((kb ^ rank) & 1) == 0;
+
+            wait_for(empty + ring.stage * 8, ring.phase ^ 1);
+            tmsi_mbarrier_arrive_expect_tx(barrier, bytes);
+            for (int b = 0; b < at.boxes; b++) {
+                if (!p.share_x)
+                    tmsi_copy_tensor_2d(to + b * box_bytes, &p.x_map, kb * DEPTH,
+                                        at.token + b * p.box_rows, barrier);
+                else if (is_turn)
+                    tmsi_copy_tensor_2d_multicast(to + b * box_bytes, &p.x_map, kb * DEPTH,
+                                                  at.token + b * p.box_rows, barrier, BOTH);
+            }
+            ring.next();
+        }
+    }
+}
+
+/* Blocks first, first + 1 ... of a tile's w, `count` at most. */
+template <class T>
+__device__ inline void produce_w(const Params &p, uint32_t shared, int rank, int first, int count) {
+    const uint32_t full = shared + T::BARRIERS_AT, empty = full + T::STAGES * 8;
+    const int clusters = p.clusters_n * p.clusters_t;
+    const int64_t row_bytes = (int64_t)p.k_blocks * BLOCK_BYTES;
+    Ring<T::STAGES> ring;
+
+    for (int cluster = blockIdx.x / CLUSTER; cluster < clusters; cluster += gridDim.x / CLUSTER) {
+        const Place at = place<T>(p, cluster, rank);
+        const uint8_t *from = p.w + (at.row_block + first) * row_bytes;
+        const int blocks = min(at.blocks - first, count);
+
+        for (int kb = 0; kb < p.k_blocks; kb++) {
+            const uint32_t to =
+                shared + ring.stage * T::STAGE_BYTES + T::X_BYTES + first * BLOCK_BYTES;
+            const uint32_t barrier = full + ring.stage * 8;
+
+            wait_for(empty + ring.stage * 8, ring.phase ^ 1);
+            if (p.share_x) {
+                for (int b = 0; b < blocks; b++)
+                    tmsi_copy_bulk(to + b * BLOCK_BYTES, from + b * row_bytes, BLOCK_BYTES,
+                                   barrier);
+            } else if (((kb ^ rank) & 1) == 0) {
+                for (int b = 0; b < blocks; b++)
+                    tmsi_copy_bulk_multicast(to + b * BLOCK_BYTES, from + b * row_bytes,
+                                             BLOCK_BYTES, barrier, BOTH);
+            }
+            from += BLOCK_BYTES;
+            ring.next();
+        }
+    }
+}
+
+template <class T> __device__ inline void produce(const Params &p, uint32_t shared, int rank) {
+    constexpr int EACH = (T::ROW_BLOCKS + 1) / (PRODUCERS - 1);
+    const int producer = threadIdx.x / 32;
+
+    if (threadIdx.x % 32 != 0 || producer >= PRODUCERS)
+        return;
+    if (producer == 0)
+        produce_x<T>(p, shared, rank);
+    else
+        produce_w<T>(p, shared, rank, (producer - 1) * EACH, EACH);
+}
+
+} // namespace nm24
+
+#endif

@@ -1,0 +1,135 @@
+/* What the roles of an nm24 kernel share: the tile, its parameters, where it lies, the ring. */
+#ifndef TAMIS_SPMM_CUDA_NM24_TILE_CUH
+#define TAMIS_SPMM_CUDA_NM24_TILE_CUH
+
+#include <cuda.h>
+#include <stdint.h>
+
+#include "cuda/ptx/mbarrier.cuh"
+#include "cuda/ptx/wgmma_sp.cuh"
+#include "format/layout/nm24_mma.h"
+#include "spmm/cuda/epilogue.cuh"
+
+namespace nm24 {
+
+constexpr int WARPGROUP = 128;
+constexpr int CLUSTER = 2;
+/* Tiles along n that run side by side before t advances: their rows of w and columns of x stay in
+ * the L2 cache. 4 was up to 3 % slower (prototype, H200). */
+constexpr int RASTER_GROUP = 8;
+
+/* k of a stage: a block of the image, and rows of 128 bytes of x, as wide as its swizzle. */
+constexpr int DEPTH = TMSI_NM24_MMA_BLOCK;
+constexpr int BLOCK_BYTES = TMSI_NM24_MMA_BLOCK_BYTES;
+constexpr int X_ROW_BYTES = 2 * DEPTH;
+
+/* Types of weights and activations, and the instruction of step S (0 or 1) of a stage. */
+struct bf16 {};
+struct f16 {};
+
+#define NM24_MULTIPLY(n)                                                                           \
+    template <int S>                                                                               \
+    __device__ inline void multiply(bf16, float(&d)[n / 2], uint64_t a, uint64_t b, uint32_t meta, \
+                                    bool accumulate) {                                             \
+        tmsi_wgmma_sp_m64n##n##k32_bf16<S>(d, a, b, meta, accumulate);                             \
+    }                                                                                              \
+    template <int S>                                                                               \
+    __device__ inline void multiply(f16, float(&d)[n / 2], uint64_t a, uint64_t b, uint32_t meta,  \
+                                    bool accumulate) {                                             \
+        tmsi_wgmma_sp_m64n##n##k32_f16<S>(d, a, b, meta, accumulate);                              \
+    }
+NM24_MULTIPLY(64)
+NM24_MULTIPLY(128)
+NM24_MULTIPLY(160)
+NM24_MULTIPLY(192)
+NM24_MULTIPLY(256)
+#undef NM24_MULTIPLY
+
+/* A tile: CONSUMERS warpgroups of BLOCKS x 64 rows of w, TOKENS rows of x. y leaves through BUFFERS
+ * buffers a warpgroup of CHUNK tokens x 64 rows. */
+template <class Element_, int CONSUMERS_, int BLOCKS_, int TOKENS_, int STAGES_, int CHUNK_,
+          int BUFFERS_>
+struct Tile {
+    typedef Element_ Element;
+    static constexpr int CONSUMERS = CONSUMERS_, BLOCKS = BLOCKS_, TOKENS = TOKENS_;
+    static constexpr int STAGES = STAGES_, CHUNK = CHUNK_, BUFFERS = BUFFERS_;
+    static constexpr int THREADS = (CONSUMERS + 1) * WARPGROUP;
+    static constexpr int ROW_BLOCKS = CONSUMERS * BLOCKS;
+    static constexpr int X_BYTES = TOKENS * X_ROW_BYTES;
+    /* The swizzle of x repeats every 1024 bytes, and so must stages. */
+    static constexpr int STAGE_BYTES = (X_BYTES + ROW_BLOCKS * BLOCK_BYTES + 1023) / 1024 * 1024;
+    static constexpr int BUFFER_BYTES = CHUNK * 128;
+    /* Tokens that the plain store spreads out as f32 at a time; rows of 64 + 4 floats, so that the
+     * four lanes of a row land in different banks. */
+    static constexpr int PLAIN_TOKENS = 32;
+    static constexpr int PLAIN_PITCH = 68;
+    static constexpr int PLAIN_BYTES = PLAIN_TOKENS * PLAIN_PITCH * 4;
+    static constexpr int STAGING_BYTES =
+        ((BUFFERS * BUFFER_BYTES > PLAIN_BYTES ? BUFFERS * BUFFER_BYTES : PLAIN_BYTES) + 1023) /
+        1024 * 1024;
+    static constexpr int BARRIERS_AT = STAGES * STAGE_BYTES + CONSUMERS * STAGING_BYTES;
+    /* full and empty a stage; one a buffer for the residual. */
+    static constexpr int RESIDUAL_AT = BARRIERS_AT + 2 * STAGES * 8;
+    static constexpr int SHARED_BYTES = RESIDUAL_AT + CONSUMERS * BUFFERS * 8;
+    static constexpr int CHUNKS = TOKENS / CHUNK;
+    static_assert(SHARED_BYTES <= 232448, "a CTA has 227 KiB of shared memory");
+    static_assert(TOKENS % CHUNK == 0 && CHUNK % 16 == 0 && TOKENS % PLAIN_TOKENS == 0, "");
+};
+
+struct Params {
+    CUtensorMap x_map; /* [t, k], box box_rows x 128 bytes, 128-byte swizzle */
+    CUtensorMap y_map; /* [t, n], box CHUNK x 64, 128-byte swizzle; unused by the plain store */
+    CUtensorMap residual_map; /* likewise; unused where there is none */
+    const uint8_t *w;         /* image blocks [row_blocks][k_blocks] */
+    int32_t box_rows;         /* of x_map; tokens of a tile are a multiple of it, or fewer */
+    int32_t row_blocks, k_blocks;
+    int32_t clusters_n, clusters_t; /* grid of cluster tiles */
+    int32_t share_x;                /* 1: a cluster is two tiles along n; 0: along t */
+    int32_t kind;                   /* tmsi_epilogue_kind */
+    tmsi_epilogue epilogue;
+};
+
+/* Where a cluster tile lies, for one CTA of it. */
+struct Place {
+    int row_block; /* first m64 block */
+    int token;     /* first token */
+    int blocks;    /* m64 blocks of the tile that the image has, 0 .. ROW_BLOCKS */
+    int boxes;     /* of x that have a token */
+};
+
+template <class T> __device__ inline Place place(const Params &p, int cluster, int rank) {
+    const int group = cluster / (RASTER_GROUP * p.clusters_t);
+    const int first = group * RASTER_GROUP;
+    const int width = min(p.clusters_n - first, RASTER_GROUP);
+    const int rest = cluster - first * p.clusters_t;
+    const int n = first + rest % width, t = rest / width;
+    Place at;
+
+    at.row_block = (p.share_x ? n * CLUSTER + rank : n) * T::ROW_BLOCKS;
+    at.token = (p.share_x ? t : t * CLUSTER + rank) * T::TOKENS;
+    at.blocks = max(min(p.row_blocks - at.row_block, T::ROW_BLOCKS), 0);
+    at.boxes = (max(min(p.epilogue.t - at.token, T::TOKENS), 1) + p.box_rows - 1) / p.box_rows;
+    return at;
+}
+
+/* The ring's place: stage and how often it wrapped. */
+template <int STAGES> struct Ring {
+    int stage = 0;
+    uint32_t phase = 0;
+
+    __device__ inline void next() {
+        if (++stage == STAGES) {
+            stage = 0;
+            phase ^= 1;
+        }
+    }
+};
+
+__device__ inline void wait_for(uint32_t barrier, uint32_t phase) {
+    while (!tmsi_mbarrier_try_wait(barrier, phase)) {
+    }
+}
+
+} // namespace nm24
+
+#endif

@@ -1,0 +1,293 @@
+/* The image for sparse tensor cores: its bytes by the formulas of docs/layouts.md, and which kernel
+ * an H100 would be given. None of it needs a GPU. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/dtype.h"
+#include "spmm/choose.h"
+#include "support/setup.h"
+
+enum { BLOCK_BYTES = 4608, META_AT = 4096 };
+
+static tms_spmm_problem problem_of(int64_t n, int64_t k, tms_dtype dtype) {
+    tms_spmm_problem problem = tms_spmm_problem_default();
+
+    problem.n = n;
+    problem.k = k;
+    problem.t_max = 65536;
+    problem.format = TMS_FORMAT_NM;
+    problem.keep = 2;
+    problem.group = 4;
+    problem.x_type = problem.w_type = problem.y_type = dtype;
+    return problem;
+}
+
+static tms_layout layout_of(int64_t n, int64_t k, tms_dtype dtype) {
+    tms_layout layout = {0};
+
+    layout.struct_size = sizeof layout;
+    layout.n = n;
+    layout.k = k;
+    layout.part_count = 1;
+    layout.parts[0].id = TMSI_LAYOUT_NM24_MMA;
+    layout.parts[0].version = tmsi_layouts[TMSI_LAYOUT_NM24_MMA].version;
+    layout.parts[0].format = TMS_FORMAT_NM;
+    layout.parts[0].dtype = (int32_t)dtype;
+    layout.parts[0].keep = 2;
+    layout.parts[0].group = 4;
+    return layout;
+}
+
+static float read_16(const uint8_t *bytes, tms_dtype dtype) {
+    uint16_t bits;
+
+    memcpy(&bits, bytes, sizeof bits);
+    return dtype == TMS_BF16 ? tmsi_f32_from_bf16(bits) : tmsi_f32_from_f16(bits);
+}
+
+/* The group of four from column k on of row n, as an image says. */
+static void read_group(const uint8_t *image, int64_t k_blocks, tms_dtype dtype, int64_t n,
+                       int64_t k, float out[4]) {
+    const uint8_t *block = image + (n / 64 * k_blocks + k / 64) * BLOCK_BYTES;
+    const int64_t r = n % 64, q = k % 64 / 16, g = k % 16 / 4;
+    uint32_t word, code;
+
+    memcpy(&word, block + META_AT + 4 * (32 * (r / 16) + 4 * (r % 8) + q), sizeof word);
+    code = word >> (16 * (r / 8 % 2) + 4 * g) & 15;
+    assert_true((code & 3) < code >> 2); /* one of the six nibbles */
+    memset(out, 0, 4 * sizeof *out);
+    for (int64_t i = 0; i < 2; i++)
+        out[code >> 2 * i & 3] =
+            read_16(block + 64 * r + 16 * (q ^ (r / 2 % 4)) + 4 * g + 2 * i, dtype);
+}
+
+/* Any two of each four, at times fewer. */
+static void draw_weight(float *w, int64_t n, int64_t k, test_random *random) {
+    for (int64_t i = 0; i < n * k; i++)
+        w[i] = (float)test_random_int(random, 1, 200) / 8.0f - 12.0625f; /* never zero */
+    for (int64_t i = 0; i < n * k; i += 4)
+        for (int64_t drop = test_random_int(random, 2, 4); drop > 0;) {
+            int64_t at = i + test_random_int(random, 0, 3);
+            drop -= w[at] != 0.0f;
+            w[at] = 0.0f;
+        }
+}
+
+static void check_image(tms_context *context, int64_t n, int64_t k, tms_dtype dtype,
+                        test_random *random) {
+    const int64_t k_blocks = (k + 63) / 64, n_blocks = (n + 63) / 64;
+    float *w = calloc((size_t)(n * k), sizeof *w);
+    uint16_t *typed = calloc((size_t)(n * k), sizeof *typed);
+    const tms_layout layout = layout_of(n, k, dtype);
+    tms_matrix matrix = tms_matrix_dense(dtype, n, k, typed);
+    tms_image image;
+
+    assert_true(w != NULL && typed != NULL);
+    draw_weight(w, n, k, random);
+    for (int64_t i = 0; i < n * k; i++)
+        typed[i] = dtype == TMS_BF16 ? tmsi_bf16_from_f32(w[i]) : tmsi_f16_from_f32(w[i]);
+    image = test_image_of(context, &layout, &matrix);
+    assert_int_equal(image.part_bytes[0], n_blocks * k_blocks * BLOCK_BYTES);
+    for (int64_t row = 0; row < n_blocks * 64; row++)
+        for (int64_t column = 0; column < k_blocks * 64; column += 4) {
+            float group[4];
+            read_group(image.data, k_blocks, dtype, row, column, group);
+            for (int64_t i = 0; i < 4; i++) {
+                bool is_inside = row < n && column + i < k;
+                float expected = is_inside ? w[row * k + column + i] : 0.0f;
+                assert_true(group[i] == expected);
+            }
+        }
+    free(image.data);
+    free(typed);
+    free(w);
+}
+
+static void image_holds_every_weight_where_the_formula_says(void **state) {
+    const int64_t shapes[][2] = {{64, 64}, {1, 4}, {70, 132}, {200, 60}, {129, 260}};
+    tms_context *context = test_context(1, 0);
+    test_random random;
+
+    (void)state;
+    test_random_seed(&random, test_seed());
+    for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++) {
+        check_image(context, shapes[i][0], shapes[i][1], TMS_BF16, &random);
+        check_image(context, shapes[i][0], shapes[i][1], TMS_F16, &random);
+    }
+    tms_context_destroy(context);
+}
+
+/* ---- The page's example ---------------------------------------------------------------------- */
+
+/* One line of it, on the weight or on the image. */
+static void check_line(const char *line, float *w, int64_t k, const uint8_t *image) {
+    long long n, at;
+    unsigned bytes[4], word;
+    float v[4];
+
+    if (sscanf(line, "weight %lld %lld %f %f %f %f", &n, &at, &v[0], &v[1], &v[2], &v[3]) == 6) {
+        if (image == NULL)
+            memcpy(w + n * k + at, v, sizeof v);
+    } else if (sscanf(line, "bytes %lld %x %x %x %x", &at, &bytes[0], &bytes[1], &bytes[2],
+                      &bytes[3]) == 5) {
+        for (int i = 0; image != NULL && i < 4; i++)
+            assert_int_equal(image[at + i], bytes[i]);
+    } else if (sscanf(line, "word %lld %x", &at, &word) == 2) {
+        if (image != NULL)
+            assert_memory_equal(image + META_AT + 4 * at, &word, sizeof word);
+    } else {
+        fail_msg("\"%s\" is no line of an example", line);
+    }
+}
+
+static void example_of_the_page_is_what_the_library_builds(void **state) {
+    enum { N = 64, K = 64, PAGE_BYTES = 1 << 17 };
+    tms_context *context = test_context(1, 0);
+    const tms_layout layout = layout_of(N, K, TMS_BF16);
+    static float w[N * K];
+    static uint16_t typed[N * K];
+    char *page = calloc(PAGE_BYTES, 1), *copy = calloc(PAGE_BYTES, 1), *start, *end;
+    tms_matrix matrix = tms_matrix_dense(TMS_BF16, N, K, typed);
+    FILE *file = fopen(SOURCE_DIR "/docs/layouts.md", "r");
+    tms_image image = {0};
+
+    (void)state;
+    assert_true(page != NULL && copy != NULL && file != NULL);
+    assert_true(fread(page, 1, PAGE_BYTES - 1, file) > 0);
+    fclose(file);
+    start = strstr(page, "```mma\n");
+    assert_non_null(start);
+    start += strlen("```mma\n");
+    end = strstr(start, "```");
+    assert_non_null(end);
+    *end = '\0';
+    for (int pass = 0; pass < 2; pass++) { /* the weight, then its bytes */
+        strcpy(copy, start);
+        for (char *line = strtok(copy, "\n"); line != NULL; line = strtok(NULL, "\n"))
+            check_line(line, w, K, image.data);
+        for (int i = 0; pass == 0 && i < N * K; i++)
+            typed[i] = tmsi_bf16_from_f32(w[i]);
+        if (pass == 0)
+            image = test_image_of(context, &layout, &matrix);
+    }
+    free(image.data);
+    free(copy);
+    free(page);
+    tms_context_destroy(context);
+}
+
+static void image_refuses_a_third_non_zero_and_says_where(void **state) {
+    enum { N = 3, K = 72 };
+    static uint16_t typed[N * K];
+    tms_context *context = test_context(1, 0);
+    tms_matrix matrix = tms_matrix_dense(TMS_BF16, N, K, typed);
+    const tms_layout layout = layout_of(N, K, TMS_BF16);
+    tms_image_desc desc = test_image_desc(&layout, &matrix, 1);
+    void *data = test_aligned(2 * BLOCK_BYTES);
+    tms_image image;
+
+    (void)state;
+    for (int i = 0; i < 3; i++)
+        typed[2 * K + 68 + i] = 0x3f80;
+    assert_fails(tms_image_build(context, &desc, data, 2 * BLOCK_BYTES, &image), TMS_ERR_PATTERN,
+                 "row 2 has more than 2 non-zeros in columns 68 to 71");
+    free(data);
+    tms_context_destroy(context);
+}
+
+static void layout_refuses_f32(void **state) {
+    static float w[64 * 64];
+    tms_context *context = test_context(1, 0);
+    tms_matrix matrix = tms_matrix_dense(TMS_F32, 64, 64, w);
+    const tms_layout layout = layout_of(64, 64, TMS_F32);
+    tms_image_desc desc = test_image_desc(&layout, &matrix, 1);
+    size_t bytes = 0;
+
+    (void)state;
+    assert_fails(tms_image_bytes(context, &desc, &bytes), TMS_ERR_INVALID,
+                 "nm24-mma holds 2:4 weights in bf16 or f16, not 2:4 in f32");
+    tms_context_destroy(context);
+}
+
+/* ---- Devices --------------------------------------------------------------------------------- */
+
+static void problem_on_a_gpu_needs_a_context_with_one(void **state) {
+    tms_context *context = test_context(1, 0);
+    tms_spmm_problem problem = problem_of(64, 64, TMS_BF16);
+    tms_layout layout;
+
+    (void)state;
+    problem.device = TMS_DEVICE_CUDA;
+    assert_fails(tms_spmm_layout_choose(context, &problem, 1, 1, 0, &layout), TMS_ERR_DEVICE,
+                 "the context has no GPU");
+    problem.device = (tms_device)7;
+    assert_fails(tms_spmm_layout_choose(context, &problem, 1, 1, 0, &layout), TMS_ERR_INVALID,
+                 "problem->device is 7");
+    assert_string_equal(tms_context_device_text(context), "none");
+    tms_context_destroy(context);
+}
+
+/* Here there is a GPU or a sentence that says why not. */
+static void context_with_a_gpu_has_one_or_says_why_not(void **state) {
+    tms_context_desc desc = tms_context_desc_default();
+    tms_context *context = NULL;
+    tms_status status;
+
+    (void)state;
+    desc.device = (tms_device)7;
+    assert_fails(tms_context_create(&desc, &context), TMS_ERR_INVALID, "desc->device is 7");
+    desc.device = TMS_DEVICE_CUDA;
+    status = tms_context_create(&desc, &context);
+    if (status == TMS_OK)
+        assert_string_not_equal(tms_context_device_text(context), "none");
+    else
+        assert_fails(status, TMS_ERR_DEVICE, "tms_context_create: desc->device");
+    tms_context_destroy(context);
+}
+
+/* An H100 is described, not asked for. */
+static void choice_for_an_h100_is_as_before(void **state) {
+    static const struct {
+        int64_t t, k, n;
+        const char *kernel;
+    } golden[] = {
+        {16384, 1280, 3840, "spmm_nm24_bf16_256x192_sm90"},
+        {16384, 1280, 1280, "spmm_nm24_bf16_128x256_sm90"},
+        {16384, 1280, 5120, "spmm_nm24_bf16_256x160_sm90"},
+        {16384, 5120, 1280, "spmm_nm24_bf16_128x256_sm90"},
+        {4096, 4096, 12288, "spmm_nm24_bf16_256x192_sm90"},
+        {4096, 4096, 4096, "spmm_nm24_bf16_128x256_sm90"},
+        {512, 4096, 12288, "spmm_nm24_bf16_128x128_sm90"},
+        {256, 8192, 8192, "spmm_nm24_bf16_128x128_sm90"},
+        {64, 8192, 8192, "spmm_nm24_bf16_64x64_sm90"},
+        {1, 4096, 4096, "spmm_nm24_bf16_64x64_sm90"},
+    };
+    const tmsi_hardware h100 = {"", 0, 0, 0, TMS_ISA_SM90, 0, 50 << 20, 0, 132};
+
+    (void)state;
+    if (tmsi_spmm_table_of(&h100).count == 0)
+        skip(); /* built without CUDA */
+    for (size_t i = 0; i < sizeof golden / sizeof golden[0]; i++) {
+        const tms_layout layout = layout_of(golden[i].n, golden[i].k, TMS_BF16);
+        const tms_spmm_problem problem = problem_of(golden[i].n, golden[i].k, TMS_BF16);
+        const tmsi_spmm_choice choice = tmsi_spmm_choose(&problem, golden[i].t, &h100, &layout);
+
+        assert_non_null(choice.kernel);
+        assert_string_equal(choice.kernel->name, golden[i].kernel);
+    }
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(image_holds_every_weight_where_the_formula_says),
+        cmocka_unit_test(example_of_the_page_is_what_the_library_builds),
+        cmocka_unit_test(image_refuses_a_third_non_zero_and_says_where),
+        cmocka_unit_test(layout_refuses_f32),
+        cmocka_unit_test(problem_on_a_gpu_needs_a_context_with_one),
+        cmocka_unit_test(context_with_a_gpu_has_one_or_says_why_not),
+        cmocka_unit_test(choice_for_an_h100_is_as_before),
+    };
+    return cmocka_run_group_tests_name("nm24_mma", tests, NULL, NULL);
+}
