@@ -4,6 +4,7 @@
 
 tms_status tmsi_cuda_attach(tms_context *context, int32_t index) {
     (void)context, (void)index;
-    return tmsi_fail(TMS_ERR_DEVICE, "desc->device is TMS_DEVICE_CUDA, but this library was built "
-                                     "without CUDA: nvcc was not found");
+    return tmsi_fail(TMS_ERR_DEVICE,
+                     "no GPU can be used: this library was built without CUDA, since "
+                     "nvcc was not found");
 }

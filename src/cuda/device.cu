@@ -29,10 +29,7 @@ tms_status check_index(int32_t index) {
     const cudaError_t error = cudaGetDeviceCount(&count);
 
     if (error != cudaSuccess)
-        return tmsi_fail(TMS_ERR_DEVICE,
-                         "desc->device is TMS_DEVICE_CUDA, but no GPU can be used: "
-                         "%s",
-                         cudaGetErrorString(error));
+        return tmsi_fail(TMS_ERR_DEVICE, "no GPU can be used: %s", cudaGetErrorString(error));
     if (index < 0 || index >= count)
         return tmsi_fail(TMS_ERR_DEVICE, "desc->device_index is %d, but this machine has %d GPUs",
                          index, count);
