@@ -829,7 +829,7 @@ TMS_API tms_status tms_eval_create(tms_context *context, const char *wordnet_dir
 TMS_API void tms_eval_destroy(tms_eval *eval);
 
 /* Writes queries.txt, candidates.txt, answers.txt (per query the indices of its right candidates)
- * and calibration.txt into the folder. */
+ * and calibration.txt into a new folder: all of them or, where that fails, none. */
 TMS_API tms_status tms_eval_dump(const tms_eval *eval, const char *dir);
 
 /* The queries' definitions, and the 512 calibration texts; arrays live as long as eval. */

@@ -1,13 +1,16 @@
 /* The reverse dictionary on a WordNet of twelve synsets, chosen by hand; ranks against the plain
  * definition; the report's figures. */
 #include <math.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "model/eval.h"
 #include "model/model.h"
 #include "support/encoder.h"
+#include "support/files.h"
 
 static void write_file(const char *folder, const char *name, const char *text) {
     char path[512];
@@ -157,13 +160,40 @@ static void dump_writes_a_line_each_and_replaces_nothing(void **state) {
     assert_ok(tmsi_eval_create(context, folder, &size, &eval));
     snprintf(path, sizeof path, "%s/dump", folder);
     assert_ok(tms_eval_dump(eval, path));
-    assert_fails(tms_eval_dump(eval, path), TMS_ERR_IO, "queries.txt");
+    assert_fails(tms_eval_dump(eval, path), TMS_ERR_IO, "exists, and a dump replaces nothing");
     snprintf(path, sizeof path, "%s/dump/answers.txt", folder);
     file = fopen(path, "rb");
     assert_non_null(file);
     assert_int_equal(fread(text, 1, sizeof text, file), sizeof expected - 1);
     fclose(file);
     assert_string_equal(text, expected);
+    tms_eval_destroy(eval);
+    test_folder_remove(folder);
+    tms_context_destroy(context);
+}
+
+static void dump_that_fails_leaves_nothing(void **state) {
+    const tmsi_dictionary_size size = {3, 5, 2};
+    tms_context *context = test_context(1, 0);
+    struct rlimit limit, small;
+    tms_eval *eval = NULL;
+    char folder[256], path[300];
+    int before;
+    (void)state;
+
+    make_wordnet(folder);
+    assert_ok(tmsi_eval_create(context, folder, &size, &eval));
+    snprintf(path, sizeof path, "%s/dump", folder);
+    before = test_folder_count(folder);
+    /* The first list fits into no file of four bytes. */
+    signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
+    small = limit;
+    small.rlim_cur = 4;
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
+    assert_fails(tms_eval_dump(eval, path), TMS_ERR_IO, "File too large");
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+    assert_int_equal(test_folder_count(folder), before);
     tms_eval_destroy(eval);
     test_folder_remove(folder);
     tms_context_destroy(context);
@@ -356,6 +386,7 @@ int main(void) {
         cmocka_unit_test(calibration_shares_no_definition_with_a_query),
         cmocka_unit_test(broken_wordnet_lines_are_named),
         cmocka_unit_test(dump_writes_a_line_each_and_replaces_nothing),
+        cmocka_unit_test(dump_that_fails_leaves_nothing),
         cmocka_unit_test(create_survives_running_out_of_memory),
         cmocka_unit_test(ranks_count_what_is_strictly_nearer),
         cmocka_unit_test(ranks_of_near_ties_are_those_of_exact_cosines),

@@ -2,13 +2,12 @@
  * m spread over them are numbers i * n / m. */
 #include "model/dictionary.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "base/memory.h"
+#include "io/tree.h"
 #include "model/wordnet.h"
 
 /* What is chosen, before texts are copied out of the files' maps. */
@@ -280,15 +279,20 @@ done:
 tms_status tmsi_dictionary_dump(const tmsi_dictionary *dictionary, const char *folder) {
     tms_context *context = dictionary->context;
     tms_status status = TMS_OK;
-    char words[128];
+    char *staging = NULL; /* so that a full disk leaves no dump rather than half of one */
 
-    if (mkdir(folder, 0777) != 0 && errno != EEXIST)
-        return tmsi_fail(TMS_ERR_IO, "folder %s cannot be made: %s", folder,
-                         tmsi_system_text(errno, words));
-    TMS_TRY(write_list(context, folder, "queries.txt", &dictionary->queries));
-    TMS_TRY(write_list(context, folder, "candidates.txt", &dictionary->candidates));
-    TMS_TRY(write_answers(dictionary, folder));
-    TMS_TRY(write_list(context, folder, "calibration.txt", &dictionary->calibration));
+    if (tmsi_path_look(folder) != TMSI_PATH_NONE)
+        return tmsi_fail(TMS_ERR_IO, "\"%s\" exists, and a dump replaces nothing", folder);
+    TMS_TRY(tmsi_path_check_new(folder));
+    TMS_TRY(tmsi_tree_stage(context, folder, &staging));
+    TMS_TRY(write_list(context, staging, "queries.txt", &dictionary->queries));
+    TMS_TRY(write_list(context, staging, "candidates.txt", &dictionary->candidates));
+    TMS_TRY(write_answers(dictionary, staging));
+    TMS_TRY(write_list(context, staging, "calibration.txt", &dictionary->calibration));
+    TMS_TRY(tmsi_tree_place(context, staging, folder));
 done:
+    if (staging != NULL)
+        tmsi_tree_remove(staging); /* renamed away if all went well */
+    tmsi_free(context, staging);
     return status;
 }
