@@ -16,13 +16,6 @@ const char *tmsi_system_text(int number, char text[128]) {
     return strerror_r(number, text, 128); /* GNU's form: it may answer with a static text */
 }
 
-tms_status tmsi_fail_system(const char *verb, const char *path) {
-    char text[128];
-    int number = errno;
-    return tmsi_fail(TMS_ERR_IO, "cannot %s \"%s\": %s", verb, path,
-                     tmsi_system_text(number, text));
-}
-
 tms_status tmsi_file_map(const char *path, tmsi_mapping *out) {
     tms_status status = TMS_OK;
     struct stat info;
