@@ -49,7 +49,7 @@ for out in no/such.safetensors empty in.safetensors; do
     try embed empty --text in.safetensors -o $out
 done
 try embed empty --text in.safetensors -o empty --force
-mkdir model; cp in.safetensors model/model.safetensors; ln -s .. model/up
+mkdir model; cp in.safetensors model/model.safetensors; ln -s . model/up
 try prune model --pattern 2:4 -o out
 echo '$ tamis check in.safetensors --pattern 2:4 > /dev/full'
 tamis check in.safetensors --pattern 2:4 > /dev/full
