@@ -47,7 +47,10 @@ header_stands_alone() {
     return $bad
 }
 
-format_is_kept() { sources '[ch]' include src cli examples tests fuzz bench | xargs clang-format --dry-run -Werror; }
+format_is_kept() {
+    { sources '[ch]' include src cli examples tests fuzz bench; sources 'cu*' src bench; } |
+        xargs clang-format --dry-run -Werror
+}
 
 clang_is_content() {
     cmake --preset clang > /dev/null || return 1
