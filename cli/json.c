@@ -14,7 +14,9 @@ cli_exit cli_json_print(json_t *value) {
     failed = json_dumpf(value, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(9));
     json_decref(value);
     putchar('\n');
-    return failed == 0 ? CLI_GOOD : cli_fail(CLI_FAILED, "the JSON was not written whole");
+    if (failed != 0 && !ferror(stdout)) /* else cli_end says it */
+        return cli_fail(CLI_FAILED, "out of memory while the JSON was printed");
+    return CLI_GOOD;
 }
 
 json_t *cli_json_text(const char *text) {

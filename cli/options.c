@@ -176,7 +176,7 @@ cli_exit cli_begin(const cli_page *page, int argc, char **argv, cli_session *ses
     for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++)
         if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
             print_help(page, shared);
-            return cli_end(session, CLI_GOOD);
+            return CLI_GOOD;
         }
     code = read_environment(session);
     if (code == CLI_GO_ON)

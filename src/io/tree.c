@@ -110,7 +110,7 @@ done:
 static tms_status copy_entry(const entry_work *self, const char *from, const char *to) {
     entry_work below = *self;
     tms_status status;
-    way here;
+    way here = {0};
 
     below.depth++;
     below.above = &here;
@@ -134,7 +134,7 @@ static tms_status copy_entry(const entry_work *self, const char *from, const cha
 
 tms_status tmsi_tree_copy(tms_context *context, const char *from, const char *to,
                           const tmsi_tree_visitor *visitor) {
-    way target, source; /* the copy must not be copied either */
+    way target = {0}, source = {0}; /* the copy must not be copied either */
     const entry_work copying = {copy_entry, context, visitor, 0, &source};
     tms_status status = step_into(to, NULL, &target);
 

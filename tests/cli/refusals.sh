@@ -51,7 +51,9 @@ done
 try embed empty --text in.safetensors -o empty --force
 mkdir model; cp in.safetensors model/model.safetensors; ln -s . model/up
 try prune model --pattern 2:4 -o out
-echo '$ tamis check in.safetensors --pattern 2:4 > /dev/full'
-tamis check in.safetensors --pattern 2:4 > /dev/full
-echo "exit $?"
+for line in 'check in.safetensors --pattern 2:4' 'inspect in.safetensors --json' 'prune --help' '--help'; do
+    echo "\$ tamis $line > /dev/full"
+    tamis $line > /dev/full
+    echo "exit $?"
+done
 ls -F
