@@ -48,6 +48,8 @@ const char *cli_sentence(tms_status status) {
 }
 
 cli_exit cli_fail_status(tms_status status) {
+    if (status == TMS_ERR_CANCELLED && ferror(stdout))
+        return CLI_FAILED; /* rows that nobody takes stop the work; cli_end says why */
     if (status == TMS_ERR_CANCELLED)
         return cli_fail(CLI_INTERRUPTED, "interrupted");
     return cli_fail(status == TMS_ERR_INVALID ? CLI_MISUSE : CLI_FAILED, "%s",

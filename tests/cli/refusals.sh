@@ -51,7 +51,8 @@ done
 try embed empty --text in.safetensors -o empty --force
 mkdir model; cp in.safetensors model/model.safetensors; ln -s . model/up
 try prune model --pattern 2:4 -o out
-for line in 'check in.safetensors --pattern 2:4' 'inspect in.safetensors --json' 'prune --help' '--help'; do
+for line in 'check in.safetensors --pattern 2:4' 'inspect in.safetensors --json' 'prune --help' '--help' \
+    'bench --shape 1,4,4 --rounds 1 --json'; do
     echo "\$ tamis $line > /dev/full"
     tamis $line > /dev/full
     echo "exit $?"
