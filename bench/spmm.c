@@ -1,6 +1,6 @@
 /* Products of the encoder's layers, dense beside sparse beside OpenBLAS and the FMA peak, all in
- * AVX2: rows of JSON to stdout, then to stderr, for each T and kind of row, the geometric means
- * over shapes that docs/layouts.md states its limits against.
+ * AVX2: rows of JSON to stdout, from which scripts/kernel_table.py makes the table of geometric
+ * means that docs/layouts.md states its limits against.
  *
  *     bench_spmm [threads, 1] [rounds, 9] [T ..., 64 256] */
 #define _GNU_SOURCE
@@ -59,9 +59,11 @@ int main(int argc, char **argv) {
     tms_context *context = NULL;
     tms_status status;
 
-    /* Read by OpenBLAS when the bench loads it: kernels of the same instruction set as ours, and no
-     * cache size that a machine may preset. */
+    /* Read by OpenBLAS when the bench loads it: kernels of the same instruction set as ours, no
+     * cache size that a machine may preset, and threads that sleep after 2^20 cycles without work,
+     * so that they do not spin into the next candidate's turn. */
     setenv("OPENBLAS_CORETYPE", "Haswell", 1);
+    setenv("OPENBLAS_THREAD_TIMEOUT", "20", 1);
     unsetenv("OPENBLAS_L2_SIZE");
     desc.threads = argc > 1 ? atoi(argv[1]) : 1;
     desc.isa_mask = TMS_ISA_AVX2;

@@ -20,6 +20,7 @@ void cli_bench_prepare(const tms_context *context) {
                                                      : "Prescott";
 
     setenv("OPENBLAS_CORETYPE", core, 1);
+    setenv("OPENBLAS_THREAD_TIMEOUT", "20", 1); /* 2^20 cycles */
     unsetenv("OPENBLAS_L2_SIZE");
 }
 
