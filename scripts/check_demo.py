@@ -143,7 +143,8 @@ def main():
         if arguments.rows and row["row"] not in arguments.rows:
             continue
         if row["path"] not in done:
-            encoder = Encoder(row["path"])
+            # What ran is packed; the pruned checkpoint beside it has the same weights as plain arrays.
+            encoder = Encoder(row["path"].replace("/packed/", "/pruned/"))
             linears = encoder.linears()
             zeros = (sum(int((w == 0).sum()) for w in linears.values())
                      / sum(w.size for w in linears.values()))
