@@ -144,8 +144,7 @@ cli_exit cli_embed(int argc, char **argv) {
          "the texts, UTF-8, a text a line; cut at 256 tokens"},
         {"--output", "-o", "OUT", cli_take_text, &line.out,
          "a safetensors file with one fp32 tensor \"embeddings\"\n[lines, hidden]; -: JSON lines "
-         "on "
-         "standard output"},
+         "on standard output"},
         {"--dense-kernels", NULL, NULL, cli_take_flag, &line.dense_kernels,
          "multiply zeros too, for comparison"},
         {"--force", "-f", NULL, cli_take_flag, &line.force, "replace an output that exists"},
