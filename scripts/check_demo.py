@@ -154,7 +154,7 @@ def main():
             cosine = float((queries * dense_queries).sum(1).mean())
             done[row["path"]] = (zeros, figures, cosine, pruned)
         zeros, figures, cosine, pruned = done[row["path"]]
-        pairs = [(row["zeros"], zeros, 1e-6)]  # the demo prints six digits
+        pairs = [(row["zeros"], zeros, 1e-8)]  # the demo prints nine digits
         pairs += [(row[key]["value"], value, 0.0011)
                   for key, value in zip(("recall1", "recall10", "mrr"), figures)]
         pairs.append((row["cosine"], cosine, 0.0001))
