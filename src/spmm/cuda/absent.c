@@ -2,7 +2,7 @@
 #include "base/status.h"
 #include "spmm/cuda/launch.h"
 
-tms_status tmsi_spmm_cuda_prepare(const struct tmsi_cuda_device *device) {
-    (void)device;
+tms_status tmsi_spmm_cuda_prepare(const struct tmsi_cuda_device *device, uint32_t isa) {
+    (void)device, (void)isa;
     return TMS_OK;
 }

@@ -1,10 +1,6 @@
 /* The same product by plain loads, a thread an element of y: for rows of x that the copy engine
  * cannot read. It reads the image by the formulas of nm24_mma.h, sums in fp32 in the order of k. */
-#ifndef TAMIS_SPMM_CUDA_NM24_PLAIN_CUH
-#define TAMIS_SPMM_CUDA_NM24_PLAIN_CUH
-
-#include "format/layout/nm24_mma.h"
-#include "spmm/cuda/epilogue.cuh"
+#include "spmm/cuda/nm24_launch.cuh"
 
 namespace nm24 {
 
@@ -46,6 +42,16 @@ __global__ void plain(const uint8_t *w, const void *x, int64_t ldx, int64_t k, b
     }
 }
 
-} // namespace nm24
+tms_status launch_plain(const tmsi_spmm_run &run) {
+    constexpr int THREADS = 128;
+    const tms_spmm_problem &problem = *run.problem;
+    const dim3 grid((unsigned)tmsi_div_up(problem.n, THREADS),
+                    (unsigned)tmsi_min(run.args->t, 65535));
 
-#endif
+    plain<<<grid, THREADS, 0, (cudaStream_t)run.stream>>>(
+        (const uint8_t *)run.weight, run.args->x, run.args->ldx, problem.k,
+        problem.x_type == TMS_BF16, tmsi_make_epilogue(run));
+    return tmsi_cuda_check("launching nm24's plain kernel", cudaGetLastError());
+}
+
+} // namespace nm24

@@ -1,0 +1,110 @@
+#include "spmm/cuda/launch.cuh"
+
+namespace {
+
+CUtensorMapDataType map_type(tms_dtype type) {
+    switch (type) {
+    case TMS_F32:
+        return CU_TENSOR_MAP_DATA_TYPE_FLOAT32;
+    case TMS_BF16:
+        return CU_TENSOR_MAP_DATA_TYPE_BFLOAT16;
+    case TMS_F16:
+        return CU_TENSOR_MAP_DATA_TYPE_FLOAT16;
+    default:
+        return CU_TENSOR_MAP_DATA_TYPE_UINT8;
+    }
+}
+
+CUtensorMapSwizzle map_swizzle(int box_bytes) {
+    return box_bytes == 128  ? CU_TENSOR_MAP_SWIZZLE_128B
+           : box_bytes == 64 ? CU_TENSOR_MAP_SWIZZLE_64B
+                             : CU_TENSOR_MAP_SWIZZLE_32B;
+}
+
+/* The smooth activations as one formula, for 16-bit y: see epilogue.cuh. */
+void set_activation(tms_activation activation, tmsi_epilogue *e) {
+    e->activation = activation;
+    e->is_squared = activation == TMS_ACT_RELU2;
+    if (activation == TMS_ACT_SILU) {
+        e->is_smooth = 1;
+        e->s0 = 0.5f;
+    } else if (activation == TMS_ACT_GELU_TANH) {
+        e->is_smooth = 1;
+        e->s0 = 0.79788456f; /* sqrt(2/pi), and 0.044715 times that */
+        e->s1 = 0.035677408f;
+    } else if (activation == TMS_ACT_GELU) {
+        /* The best fit of two terms to the normal distribution: off by at most 1.4e-4. With the
+         * 2^-12 of the instruction that stays within the 2^-11 |z| that 16-bit results may be off.
+         */
+        e->is_smooth = 1;
+        e->s0 = 0.79880143f;
+        e->s1 = 0.035282037f;
+    }
+}
+
+} // namespace
+
+tms_status tmsi_cuda_make_map(const tmsi_cuda_device &device, const tmsi_cuda_matrix &matrix,
+                              int box_rows, int box_bytes, CUtensorMap *out) {
+    const int element = tmsi_cuda_element_bytes(matrix.type);
+    const cuuint64_t shape[2] = {(cuuint64_t)matrix.columns, (cuuint64_t)matrix.rows};
+    const cuuint64_t pitch_bytes[1] = {(cuuint64_t)matrix.pitch * (cuuint64_t)element};
+    const cuuint32_t box[2] = {(cuuint32_t)(box_bytes / element), (cuuint32_t)box_rows};
+    const cuuint32_t steps[2] = {1, 1};
+    CUresult result = CUDA_ERROR_INVALID_CONTEXT;
+
+    for (int i = 0; i < 2 && result == CUDA_ERROR_INVALID_CONTEXT; i++) {
+        if (i > 0) /* a thread that has not used the GPU yet */
+            cudaSetDevice(device.index);
+        result = device.encode(out, map_type(matrix.type), 2, const_cast<void *>(matrix.data),
+                               shape, pitch_bytes, box, steps, CU_TENSOR_MAP_INTERLEAVE_NONE,
+                               map_swizzle(box_bytes), CU_TENSOR_MAP_L2_PROMOTION_L2_256B,
+                               CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE);
+    }
+    if (result != CUDA_SUCCESS)
+        return tmsi_fail(TMS_ERR_DEVICE,
+                         "the driver refused a tensor map of %lld rows of %lld elements, %lld "
+                         "apart (CUresult %d)",
+                         (long long)matrix.rows, (long long)matrix.columns, (long long)matrix.pitch,
+                         (int)result);
+    return TMS_OK;
+}
+
+tmsi_epilogue tmsi_make_epilogue(const tmsi_spmm_run &run) {
+    const tms_spmm_args &args = *run.args;
+    tmsi_epilogue e = {};
+
+    e.scale_n = args.scale_n;
+    e.scale_t = args.scale_t;
+    e.bias = args.bias;
+    e.residual = args.residual;
+    e.ldr = args.ldr;
+    e.y = args.y;
+    e.ldy = args.ldy;
+    e.n = (int32_t)run.problem->n;
+    e.t = (int32_t)args.t;
+    e.y_type = run.problem->y_type;
+    e.y_order = run.problem->y_order;
+    set_activation(run.problem->activation, &e);
+    return e;
+}
+
+extern "C" {
+#define TMS_DEVICE_KERNEL(name, needs, layout, format, fits, part, accepts, cost, work)            \
+    tms_status tmsi_##name##_prepare(void);
+#include "spmm/cuda/kernels.def"
+#undef TMS_DEVICE_KERNEL
+}
+
+tms_status tmsi_spmm_cuda_prepare(const struct tmsi_cuda_device *device, uint32_t isa) {
+    const tmsi_cuda_scope scope(device->index);
+    tms_status status = TMS_OK;
+
+#define TMS_DEVICE_KERNEL(name, needs, layout, format, fits, part, accepts, cost, work)            \
+    if (((needs) & ~isa) == 0)                                                                     \
+        TMS_TRY(tmsi_##name##_prepare());
+#include "spmm/cuda/kernels.def"
+#undef TMS_DEVICE_KERNEL
+done:
+    return status;
+}
