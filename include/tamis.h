@@ -130,6 +130,7 @@ TMS_API const char *tms_dtype_name(tms_dtype dtype);
 #define TMS_ISA_AVX2   0x1u   /* AVX2 and FMA */
 #define TMS_ISA_AVX512 0x2u   /* AVX-512 F, BW, DQ, VL */
 #define TMS_ISA_SM90   0x100u /* NVIDIA Hopper GPUs: wgmma and the copy engine */
+#define TMS_ISA_SM80   0x200u /* NVIDIA GPUs from Ampere on, Hopper too: mma.sp and cp.async */
 #define TMS_ISA_ALL    0x7fffffffu
 #define TMS_ISA_NONE   0x80000000u /* as a mask: portable C alone */
 
@@ -172,12 +173,12 @@ typedef struct tms_context tms_context;
 /* Probes the CPU once, and the GPU where desc asks for one. desc may be NULL. Everything made with
  * a context must be destroyed before it. Returns TMS_OK, TMS_ERR_INVALID (threads < 0 or > 4096),
  * TMS_ERR_MEMORY or TMS_ERR_DEVICE (no such GPU, no driver, a library built without CUDA, or a GPU
- * that no kernel runs on). Since 0.1. */
+ * that no kernel runs on: older than Ampere, compute capability 8.0). Since 0.1. */
 TMS_API tms_status tms_context_create(const tms_context_desc *desc, tms_context **out_context);
 TMS_API void tms_context_destroy(tms_context *context);
 
-/* What the context runs on: the CPU's name, threads, and the instruction sets it may use
- * ("avx2 avx512", "none"). Strings live as long as the context. */
+/* What the context runs on: the CPU's name, threads, and the instruction sets it may use, its GPU's
+ * too ("avx2 avx512", "avx2 sm80 sm90", "none"). Strings live as long as the context. */
 TMS_API const char *tms_context_cpu_name(const tms_context *context);
 TMS_API const char *tms_context_isa_text(const tms_context *context);
 TMS_API int32_t tms_context_threads(const tms_context *context);

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/dtype.h"
+#include "base/hardware.h"
 #include "base/memory.h"
 #include "base/threads.h"
 #include "support/support.h"
@@ -22,6 +23,22 @@ static void context_mask_narrows_the_isa(void **state) {
     (void)state;
     assert_string_equal(tms_context_isa_text(context), "none");
     tms_context_destroy(context);
+}
+
+static void isa_text_names_every_set(void **state) {
+    char text[64], *cut = text + 40;
+
+    (void)state;
+    tmsi_isa_print(TMS_ISA_ALL, text, sizeof text);
+    assert_string_equal(text, "avx2 avx512 sm80 sm90");
+    tmsi_isa_print(TMS_ISA_SM80 | TMS_ISA_AVX2, text, sizeof text);
+    assert_string_equal(text, "avx2 sm80");
+    tmsi_isa_print(TMS_ISA_NONE, text, sizeof text);
+    assert_string_equal(text, "none");
+    *cut = 'x';
+    tmsi_isa_print(TMS_ISA_ALL, text, 7); /* room for six characters */
+    assert_string_equal(text, "avx2 a");
+    assert_int_equal(*cut, 'x');
 }
 
 static void no_context_has_no_names(void **state) {
@@ -139,6 +156,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(context_create_refuses_negative_threads),
         cmocka_unit_test(context_mask_narrows_the_isa),
+        cmocka_unit_test(isa_text_names_every_set),
         cmocka_unit_test(no_context_has_no_names),
         cmocka_unit_test(running_out_of_memory_is_a_status),
         cmocka_unit_test(alloc_refuses_sizes_that_overflow),

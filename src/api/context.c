@@ -10,6 +10,8 @@ static tms_status attach_device(tms_context *context, const tms_context_desc *de
     TMS_TRY(tmsi_cuda_attach(context, desc->device_index));
     if (desc->isa_mask != 0)
         context->gpu.isa &= desc->isa_mask;
+    tmsi_isa_print(context->hardware.isa | context->gpu.isa, context->isa_text,
+                   sizeof context->isa_text);
     TMS_TRY(tmsi_spmm_cuda_prepare(context->cuda, context->gpu.isa));
 done:
     return status;

@@ -10,8 +10,8 @@ struct tms_context {
     int32_t threads;               /* >= 1 */
     tms_parallel_for parallel_for; /* NULL: OpenMP */
     void *parallel_user;
-    tmsi_hardware hardware; /* as probed, its isa narrowed by the caller's mask */
-    char isa_text[64];
+    tmsi_hardware hardware;        /* as probed, its isa narrowed by the caller's mask */
+    char isa_text[64];             /* of both */
     tmsi_hardware gpu;             /* likewise; processors is 0 where there is none */
     struct tmsi_cuda_device *cuda; /* that GPU; freed with the context */
     char device_text[128];

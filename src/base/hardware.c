@@ -72,9 +72,18 @@ void tmsi_hardware_probe(tmsi_hardware *out) {
 }
 
 void tmsi_isa_print(uint32_t isa, char *text, size_t text_bytes) {
-    snprintf(text, text_bytes, "%s%s%s", isa & TMS_ISA_AVX2 ? "avx2" : "",
-             (isa & TMS_ISA_AVX2) && (isa & TMS_ISA_AVX512) ? " " : "",
-             isa & TMS_ISA_AVX512 ? "avx512" : "");
-    if (text[0] == '\0')
-        snprintf(text, text_bytes, "none");
+    static const struct {
+        uint32_t bit;
+        const char *name;
+    } sets[] = {{TMS_ISA_AVX2, "avx2"},
+                {TMS_ISA_AVX512, "avx512"},
+                {TMS_ISA_SM80, "sm80"},
+                {TMS_ISA_SM90, "sm90"}};
+    size_t used = 0;
+
+    snprintf(text, text_bytes, "none");
+    for (size_t i = 0; i < sizeof sets / sizeof sets[0] && used < text_bytes; i++)
+        if (isa & sets[i].bit)
+            used += (size_t)snprintf(text + used, text_bytes - used, "%s%s", used > 0 ? " " : "",
+                                     sets[i].name);
 }

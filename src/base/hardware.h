@@ -15,7 +15,7 @@ typedef struct tmsi_hardware {
 
 void tmsi_hardware_probe(tmsi_hardware *out);
 
-/* "avx2 avx512", "none". */
+/* "avx2 avx512", "avx2 sm80 sm90", "none". */
 void tmsi_isa_print(uint32_t isa, char *text, size_t text_bytes);
 
 #endif

@@ -40,6 +40,7 @@ tms_status check_index(int32_t index) {
 
 tms_status tmsi_cuda_attach(tms_context *context, int32_t index) {
     tmsi_cuda_encode encode = NULL;
+    bool is_hopper;
     cudaDeviceProp properties;
     cudaError_t error;
     tms_status status = TMS_OK;
@@ -48,21 +49,25 @@ tms_status tmsi_cuda_attach(tms_context *context, int32_t index) {
     error = cudaGetDeviceProperties(&properties, index);
     if (error != cudaSuccess)
         return tmsi_cuda_fail("reading the GPU's properties", error);
-    if (properties.major != 9 || properties.minor != 0)
+    if (properties.major < 8)
         return tmsi_fail(TMS_ERR_DEVICE,
                          "desc->device_index is %d, a %s of compute capability %d.%d, but kernels "
-                         "are for 9.0 (Hopper)",
+                         "are for 8.0 (Ampere) and later",
                          index, properties.name, properties.major, properties.minor);
-    TMS_TRY(find_encode(&encode));
+    /* Code for wgmma runs on 9.0 and on no later chip; code for 8.0 on all later ones. */
+    is_hopper = properties.major == 9 && properties.minor == 0;
+    if (is_hopper)
+        TMS_TRY(find_encode(&encode));
     TMS_TRY(tmsi_alloc(context, 1, sizeof *context->cuda, &context->cuda));
     context->cuda->index = index;
     context->cuda->processors = properties.multiProcessorCount;
     context->cuda->encode = encode;
-    context->gpu.isa = TMS_ISA_SM90;
+    context->gpu.isa = is_hopper ? TMS_ISA_SM80 | TMS_ISA_SM90 : TMS_ISA_SM80;
     context->gpu.l2_bytes = properties.l2CacheSize;
     context->gpu.processors = properties.multiProcessorCount;
-    snprintf(context->device_text, sizeof context->device_text, "%.64s (sm_90, %d multiprocessors)",
-             properties.name, properties.multiProcessorCount);
+    snprintf(context->device_text, sizeof context->device_text,
+             "%.64s (sm_%d%d, %d multiprocessors)", properties.name, properties.major,
+             properties.minor, properties.multiProcessorCount);
 done:
     return status;
 }

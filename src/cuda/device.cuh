@@ -19,7 +19,7 @@ typedef CUresult (*tmsi_cuda_encode)(CUtensorMap *, CUtensorMapDataType, cuuint3
 struct tmsi_cuda_device {
     int index;
     int processors;
-    tmsi_cuda_encode encode; /* the driver's maker of tensor maps */
+    tmsi_cuda_encode encode; /* the driver's maker of tensor maps; NULL where no kernel has one */
 };
 
 /* TMS_ERR_DEVICE and "<what> failed: <CUDA's text>". */
