@@ -38,7 +38,16 @@ __device__ static inline void tmsi_copy_tensor_2d(uint32_t to, const void *map, 
                  : "memory");
 }
 
-/* The same to every CTA of the cluster whose bit is set in `mask`. */
+/* The same with a map of three dimensions, the innermost first. */
+__device__ static inline void tmsi_copy_tensor_3d(uint32_t to, const void *map, int32_t inner,
+                                                  int32_t middle, int32_t outer, uint32_t barrier) {
+    asm volatile("cp.async.bulk.tensor.3d.shared::cluster.global.tile.mbarrier::complete_tx::bytes"
+                 " [%0], [%1, {%2, %3, %4}], [%5];" ::"r"(to),
+                 "l"(map), "r"(inner), "r"(middle), "r"(outer), "r"(barrier)
+                 : "memory");
+}
+
+/* The box of two dimensions to every CTA of the cluster whose bit is set in `mask`. */
 __device__ static inline void tmsi_copy_tensor_2d_multicast(uint32_t to, const void *map,
                                                             int32_t inner, int32_t outer,
                                                             uint32_t barrier, uint16_t mask) {

@@ -26,6 +26,11 @@ __device__ static inline void tmsi_mbarrier_arrive_expect_tx(uint32_t barrier, u
                  : "memory");
 }
 
+/* One arrival at a barrier of this CTA. */
+__device__ static inline void tmsi_mbarrier_arrive(uint32_t barrier) {
+    asm volatile("mbarrier.arrive.shared::cta.b64 _, [%0];" ::"r"(barrier) : "memory");
+}
+
 /* The address of the same shared-memory offset in CTA `rank` of the cluster. */
 __device__ static inline uint32_t tmsi_mapa(uint32_t address, uint32_t rank) {
     uint32_t mapped;

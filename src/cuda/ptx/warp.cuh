@@ -60,6 +60,21 @@ __device__ static inline uint32_t tmsi_load_shared_u32(uint32_t address) {
     return value;
 }
 
+/* 16 bytes of shared memory: written here; read from any CTA of the cluster (an address from
+ * tmsi_mapa). Volatile, for the same reason. */
+__device__ static inline void tmsi_store_shared_v4(uint32_t address, const uint32_t (&r)[4]) {
+    asm volatile("st.shared.v4.u32 [%0], {%1, %2, %3, %4};" ::"r"(address), "r"(r[0]), "r"(r[1]),
+                 "r"(r[2]), "r"(r[3])
+                 : "memory");
+}
+
+__device__ static inline void tmsi_load_cluster_v4(uint32_t address, uint32_t (&r)[4]) {
+    asm volatile("ld.shared::cluster.v4.u32 {%0, %1, %2, %3}, [%4];"
+                 : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3])
+                 : "r"(address)
+                 : "memory");
+}
+
 /* tanh with a relative error of at most 2^-11 (PTX ISA 7.0, sm_75). */
 __device__ static inline float tmsi_tanh_approx(float x) {
     float y;

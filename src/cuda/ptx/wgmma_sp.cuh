@@ -24,10 +24,16 @@ template <int PENDING> __device__ static inline void tmsi_wgmma_wait() {
     asm volatile("wgmma.wait_group.sync.aligned %0;" ::"n"(PENDING) : "memory");
 }
 
-/* Texts and operands of 32, 64 ... accumulator registers: the assembler wants each one named. */
+/* Texts and operands of 4, 8 ... accumulator registers: the assembler wants each one named. */
+#define TMSI_TEXT_4  "%0, %1, %2, %3"
+#define TMSI_TEXT_8  TMSI_TEXT_4 ", %4, %5, %6, %7"
+#define TMSI_TEXT_16 TMSI_TEXT_8 ", %8, %9, %10, %11, %12, %13, %14, %15"
 #define TMSI_TEXT_32                                                                               \
     "%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, %16, %17, %18, %19, "   \
     "%20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, %31"
+#define TMSI_TEXT_48                                                                               \
+    TMSI_TEXT_32                                                                                   \
+    ", %32, %33, %34, %35, %36, %37, %38, %39, %40, %41, %42, %43, %44, %45, %46, %47"
 #define TMSI_TEXT_64                                                                               \
     TMSI_TEXT_32                                                                                   \
     ", %32, %33, %34, %35, %36, %37, %38, %39, %40, %41, %42, %43, %44, %45, %46, %47"             \
@@ -46,8 +52,12 @@ template <int PENDING> __device__ static inline void tmsi_wgmma_wait() {
 #define TMSI_D8(c, d, i)                                                                           \
     c(d[i]), c(d[i + 1]), c(d[i + 2]), c(d[i + 3]), c(d[i + 4]), c(d[i + 5]), c(d[i + 6]),         \
         c(d[i + 7])
+#define TMSI_OPERANDS_4(c, d)  c(d[0]), c(d[1]), c(d[2]), c(d[3])
+#define TMSI_OPERANDS_8(c, d)  TMSI_D8(c, d, 0)
+#define TMSI_OPERANDS_16(c, d) TMSI_D8(c, d, 0), TMSI_D8(c, d, 8)
 #define TMSI_OPERANDS_32(c, d)                                                                     \
     TMSI_D8(c, d, 0), TMSI_D8(c, d, 8), TMSI_D8(c, d, 16), TMSI_D8(c, d, 24)
+#define TMSI_OPERANDS_48(c, d) TMSI_OPERANDS_32(c, d), TMSI_D8(c, d, 32), TMSI_D8(c, d, 40)
 #define TMSI_OPERANDS_64(c, d)                                                                     \
     TMSI_OPERANDS_32(c, d), TMSI_D8(c, d, 32), TMSI_D8(c, d, 40), TMSI_D8(c, d, 48),               \
         TMSI_D8(c, d, 56)
@@ -75,7 +85,11 @@ template <int PENDING> __device__ static inline void tmsi_wgmma_wait() {
                   i2, i3, i4)                                                                      \
     TMSI_WGMMA_SP(tmsi_wgmma_sp_m64n##n##k32_f16, "m64n" #n "k32", "f32.f16.f16", size, i0, i1,    \
                   i2, i3, i4)
+TMSI_WGMMA_SP_TYPES(8, 4, 4, 5, 6, 7, 8)
+TMSI_WGMMA_SP_TYPES(16, 8, 8, 9, 10, 11, 12)
+TMSI_WGMMA_SP_TYPES(32, 16, 16, 17, 18, 19, 20)
 TMSI_WGMMA_SP_TYPES(64, 32, 32, 33, 34, 35, 36)
+TMSI_WGMMA_SP_TYPES(96, 48, 48, 49, 50, 51, 52)
 TMSI_WGMMA_SP_TYPES(128, 64, 64, 65, 66, 67, 68)
 TMSI_WGMMA_SP_TYPES(160, 80, 80, 81, 82, 83, 84)
 TMSI_WGMMA_SP_TYPES(192, 96, 96, 97, 98, 99, 100)
