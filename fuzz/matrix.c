@@ -97,7 +97,8 @@ static void fuzz_weights(tms_context *context, const tms_matrix *shape, input *i
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes) {
-    static const tms_dtype dtypes[] = {TMS_F32, TMS_BF16, TMS_F16, TMS_I8};
+    static const tms_dtype dtypes[] = {TMS_F32,  TMS_BF16, TMS_F16, TMS_I8,
+                                       TMS_E4M3, TMS_U8,   TMS_F32, TMS_F32};
     input in = {data, bytes};
     tms_context_desc desc = tms_context_desc_default();
     tms_context *context = NULL;
@@ -108,7 +109,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes) {
     if (tms_context_create(&desc, &context) != TMS_OK)
         abort();
     matrix.format = (tms_format)(way >> 1 & 3);
-    matrix.dtype = dtypes[way >> 3 & 3];
+    matrix.dtype = dtypes[way >> 3 & 7];
     matrix.n = take(&in) % 40;
     matrix.k = take(&in) % 80;
     if (matrix.format == TMS_FORMAT_NM) {
@@ -121,7 +122,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes) {
     }
     if (way & 1)
         fuzz_components(context, matrix, &in);
-    else if (matrix.dtype != TMS_I8)
+    else if (matrix.dtype != TMS_U8)
         fuzz_weights(context, &matrix, &in);
     tms_context_destroy(context);
     return 0;

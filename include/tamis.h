@@ -275,7 +275,7 @@ typedef struct tms_component {
 typedef struct tms_matrix {
     size_t struct_size;
     tms_format format;
-    tms_dtype dtype; /* of values: f32, bf16 or f16 */
+    tms_dtype dtype; /* of values: f32, bf16, f16, i8 or e4m3 */
     int64_t n, k;
     int64_t nnz;                       /* values stored: csr elements; bsr blocks*r*c; else n*k.. */
     int32_t keep, group;               /* nm */

@@ -166,9 +166,10 @@ static void what_was_pruned_holds(void **state) {
         "2:4 in block 8x16 50%",
         "1:3 in block 2x6 20% per row",
         "columns 77%"};
-    static const tms_dtype dtypes[] = {TMS_F32, TMS_BF16, TMS_F16};
+    static const tms_dtype dtypes[] = {TMS_F32, TMS_BF16, TMS_F16, TMS_I8, TMS_E4M3};
     static union {
         float f32[39 * 84];
+        uint8_t byte[39 * 84];
         uint16_t half[39 * 84];
     } values;
     static uint8_t mask[39 * 84];
@@ -176,13 +177,15 @@ static void what_was_pruned_holds(void **state) {
     (void)state;
     test_random_seed(&random, test_seed());
     for (size_t t = 0; t < sizeof texts / sizeof *texts; t++)
-        for (int d = 0; d < 3; d++) {
+        for (int d = 0; d < 5; d++) {
             tms_select_desc desc = tms_select_desc_default();
             tms_check_report report = tms_check_report_default();
             desc.weights = tms_matrix_dense(dtypes[d], 39, 84, &values);
             for (size_t i = 0; i < 39 * 84; i++)
                 if (dtypes[d] == TMS_F32)
                     values.f32[i] = (float)test_random_normal(&random);
+                else if (tmsi_dtype_bytes(dtypes[d]) == 1) /* neither 0 nor e4m3's NaN */
+                    values.byte[i] = (uint8_t)test_random_int(&random, 1, 0x7e);
                 else /* positive, finite and not 0 in both 16-bit types */
                     values.half[i] = (uint16_t)(0x2000 + test_random_int(&random, 1, 0x3fff));
             assert_ok(tms_pattern_parse(texts[t], &desc.pattern));

@@ -6,6 +6,7 @@
 #include "base/dtype.h"
 #include "format/format.h"
 #include "support/matrices.h"
+#include "support/number.h"
 
 enum { PAGE_BYTES = 1 << 17, ITEMS_MAX = 256 };
 
@@ -24,7 +25,7 @@ typedef struct example {
 } example;
 
 static void read_head(const char *line, example *out) {
-    static const tms_dtype dtypes[] = {TMS_F32, TMS_BF16, TMS_F16};
+    static const tms_dtype dtypes[] = {TMS_F32, TMS_BF16, TMS_F16, TMS_I8, TMS_E4M3};
     char format[16] = "", dtype[16] = "";
     const char *at;
     tms_format id = TMS_FORMAT_DENSE;
@@ -98,18 +99,14 @@ static char *read_example(char *text, example *out) {
 
 static void check_example(const example *self) {
     tms_context *context = test_context(1, 0);
-    float f32[ITEMS_MAX];
-    uint16_t f16[ITEMS_MAX];
+    uint8_t values[ITEMS_MAX * 4];
     uint8_t decoded[ITEMS_MAX * 4];
     tms_matrix dense, matrix;
 
     assert_int_equal(self->dense_count, self->n * self->k);
-    for (int32_t i = 0; i < self->dense_count; i++) {
-        f32[i] = (float)self->dense[i];
-        f16[i] = self->dtype == TMS_BF16 ? tmsi_bf16_from_f32(f32[i]) : tmsi_f16_from_f32(f32[i]);
-    }
-    dense = tms_matrix_dense(self->dtype, self->n, self->k,
-                             self->dtype == TMS_F32 ? (void *)f32 : (void *)f16);
+    for (int32_t i = 0; i < self->dense_count; i++)
+        test_write(values, self->dtype, i, self->dense[i]);
+    dense = tms_matrix_dense(self->dtype, self->n, self->k, values);
     matrix = test_matrix_encode(context, &dense, &self->desc, NULL);
     assert_int_equal(self->component_count, matrix.component_count);
     for (int32_t c = 0; c < matrix.component_count; c++) {

@@ -48,7 +48,7 @@ static void check_round_trip(test_random *random, tms_dtype dtype, int64_t n, in
     tms_context_destroy(context);
 }
 
-static const tms_dtype dtypes[] = {TMS_F32, TMS_BF16, TMS_F16};
+static const tms_dtype dtypes[] = {TMS_F32, TMS_BF16, TMS_F16, TMS_I8, TMS_E4M3};
 static const int64_t sides[] = {0, 1, 3, 7, 16, 33, 70};
 static const double densities[] = {0, 0.05, 0.5, 1};
 
@@ -267,6 +267,8 @@ static void size_refuses_nan_and_inf_with_row_and_column(void **state) {
         {TMS_BF16, 0x7f80, "row 301, column 17 is Inf"},
         {TMS_F16, 0x7c00, "row 301, column 17 is Inf"},
         {TMS_F16, 0xfe00, "row 301, column 17 is NaN"},
+        {TMS_E4M3, 0x7f, "row 301, column 17 is NaN"},
+        {TMS_E4M3, 0xff, "row 301, column 17 is NaN"},
     };
     tms_context *context = test_context(2, 0);
     uint32_t *values = calloc(400 * 400, sizeof *values);
@@ -289,6 +291,30 @@ static void size_refuses_nan_and_inf_with_row_and_column(void **state) {
             memset(values, 0, 400 * 400 * sizeof *values);
         }
     free(values);
+    tms_context_destroy(context);
+}
+
+/* e4m3 has no Inf: 0x7e is 448. i8 has no sign of zero: 0x80 is -128. */
+static void bytes_that_are_numbers_are_kept(void **state) {
+    const tms_format_desc desc = test_format_desc(TMS_FORMAT_NM, 2, 4);
+    const uint8_t e4m3[8] = {0x7e, 0xfe, 0x80, 0, 0, 0x80, 0x01, 0x81};
+    const uint8_t e4m3_kept[4] = {0x7e, 0xfe, 0x01, 0x81};
+    const uint8_t i8[8] = {0x80, 0, 0, 0x7f, 0, 0xff, 0x81, 0};
+    const uint8_t i8_kept[4] = {0x80, 0x7f, 0xff, 0x81};
+    tms_context *context = test_context(1, 0);
+    tms_matrix dense = tms_matrix_dense(TMS_E4M3, 1, 8, e4m3), matrix;
+    int64_t negative_zeros = -1;
+    (void)state;
+
+    matrix = test_matrix_encode(context, &dense, &desc, &negative_zeros);
+    assert_memory_equal(matrix.components[0].data, e4m3_kept, 4);
+    assert_int_equal(negative_zeros, 2);
+    test_components_free(&matrix);
+    dense = tms_matrix_dense(TMS_I8, 1, 8, i8);
+    matrix = test_matrix_encode(context, &dense, &desc, &negative_zeros);
+    assert_memory_equal(matrix.components[0].data, i8_kept, 4);
+    assert_int_equal(negative_zeros, 0);
+    test_components_free(&matrix);
     tms_context_destroy(context);
 }
 
@@ -382,6 +408,7 @@ int main(void) {
         cmocka_unit_test(threads_do_not_change_a_byte),
         cmocka_unit_test(formats_allocate_nothing),
         cmocka_unit_test(size_refuses_nan_and_inf_with_row_and_column),
+        cmocka_unit_test(bytes_that_are_numbers_are_kept),
         cmocka_unit_test(size_refuses_a_third_non_zero_with_row_and_column),
         cmocka_unit_test(encode_refuses_another_matrix_than_was_sized),
         cmocka_unit_test(rows_without_columns_cost_nothing),

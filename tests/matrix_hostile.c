@@ -16,7 +16,7 @@ static void sizes_that_overflow_are_refused(void **state) {
         {{.format = TMS_FORMAT_CSR, .n = 4, .k = 4, .nnz = 17}, "nnz is 17"},
         {{.format = TMS_FORMAT_CSR, .n = 4, .k = 4, .nnz = -1}, "nnz is -1"},
         {{.format = TMS_FORMAT_CSR, .n = -4, .k = 4}, "n is -4"},
-        {{.format = TMS_FORMAT_CSR, .dtype = TMS_I8, .n = 4, .k = 4}, "dtype is i8"},
+        {{.format = TMS_FORMAT_CSR, .dtype = TMS_I16, .n = 4, .k = 4}, "dtype is i16"},
         {{.format = (tms_format)9, .n = 4, .k = 4}, "format is 9"},
         {{.format = TMS_FORMAT_NM, .n = 4, .k = 4}, "keep:group is 0:0"},
         {{.format = TMS_FORMAT_NM, .n = 4, .k = 65, .keep = 1, .group = 65}, "1:65"},

@@ -7,9 +7,15 @@
 
 #include "base/dtype.h"
 #include "spmm/choose.h"
+#include "support/matrices.h"
+#include "support/number.h"
 #include "support/setup.h"
 
-enum { BLOCK_BYTES = 4608, META_AT = 4096 };
+enum { BLOCK_BYTES = 4608, BLOCK_BYTES_8 = 5120, META_AT = 4096 };
+
+static bool is_byte(tms_dtype dtype) {
+    return dtype == TMS_I8 || dtype == TMS_E4M3;
+}
 
 static tms_spmm_problem problem_of(int64_t n, int64_t k, tms_dtype dtype) {
     tms_spmm_problem problem = tms_spmm_problem_default();
@@ -40,46 +46,75 @@ static tms_layout layout_of(int64_t n, int64_t k, tms_dtype dtype) {
     return layout;
 }
 
-static float read_16(const uint8_t *bytes, tms_dtype dtype) {
-    uint16_t bits;
+static const tms_dtype dtypes[] = {TMS_BF16, TMS_F16, TMS_I8, TMS_E4M3};
 
-    memcpy(&bits, bytes, sizeof bits);
-    return dtype == TMS_BF16 ? tmsi_f32_from_bf16(bits) : tmsi_f32_from_f16(bits);
+static uint32_t word_at(const uint8_t *block, int64_t number) {
+    uint32_t word;
+
+    memcpy(&word, block + META_AT + 4 * number, sizeof word);
+    return word;
 }
 
-/* The group of four from column k on of row n, as an image says. */
-static void read_group(const uint8_t *image, int64_t k_blocks, tms_dtype dtype, int64_t n,
-                       int64_t k, float out[4]) {
-    const uint8_t *block = image + (n / 64 * k_blocks + k / 64) * BLOCK_BYTES;
-    const int64_t r = n % 64, q = k % 64 / 16, g = k % 16 / 4;
-    uint32_t word, code;
+/* Values and positions of a group as they lie in an image. */
+typedef struct stored_group {
+    const uint8_t *values;
+    uint32_t code;
+} stored_group;
 
-    memcpy(&word, block + META_AT + 4 * (32 * (r / 16) + 4 * (r % 8) + q), sizeof word);
-    code = word >> (16 * (r / 8 % 2) + 4 * g) & 15;
-    assert_true((code & 3) < code >> 2); /* one of the six nibbles */
+/* The group of four from column k on of row n, 16-bit types, by the page's formula. */
+static stored_group find_group_16(const uint8_t *image, int64_t k_total, int64_t n, int64_t k) {
+    const uint8_t *block = image + (n / 64 * ((k_total + 63) / 64) + k / 64) * BLOCK_BYTES;
+    const int64_t r = n % 64, q = k % 64 / 16, g = k % 16 / 4;
+    stored_group group;
+
+    group.values = block + 64 * r + 16 * (q ^ (r / 2 % 4)) + 4 * g;
+    group.code = word_at(block, 32 * (r / 16) + 4 * (r % 8) + q) >> (16 * (r / 8 % 2) + 4 * g) & 15;
+    return group;
+}
+
+/* The same of 8-bit types. */
+static stored_group find_group_8(const uint8_t *image, int64_t k_total, int64_t n, int64_t k) {
+    const uint8_t *block = image + (n / 64 * ((k_total + 127) / 128) + k / 128) * BLOCK_BYTES_8;
+    const int64_t r = n % 64, q = k % 128 / 32, g = k % 32 / 4;
+    stored_group group;
+
+    group.values = block + 64 * r + 16 * (q ^ (r / 2 % 4)) + 2 * g;
+    group.code =
+        word_at(block, 128 * (q / 2) + 32 * (r / 16) + 4 * (r % 8) + 2 * (q % 2) + r / 8 % 2) >>
+            4 * g &
+        15;
+    return group;
+}
+
+static void read_group(const uint8_t *image, int64_t k_total, tms_dtype dtype, int64_t n, int64_t k,
+                       double out[4]) {
+    const stored_group group =
+        is_byte(dtype) ? find_group_8(image, k_total, n, k) : find_group_16(image, k_total, n, k);
+
+    assert_true((group.code & 3) < group.code >> 2); /* one of the six nibbles */
     memset(out, 0, 4 * sizeof *out);
     for (int64_t i = 0; i < 2; i++)
-        out[code >> 2 * i & 3] =
-            read_16(block + 64 * r + 16 * (q ^ (r / 2 % 4)) + 4 * g + 2 * i, dtype);
+        out[group.code >> 2 * i & 3] = test_read(group.values, dtype, i);
 }
 
-/* Any two of each four, at times fewer. */
-static void draw_weight(float *w, int64_t n, int64_t k, test_random *random) {
+/* Any two of each four, at times fewer; numbers of every type. */
+static void draw_weight(double *w, int64_t n, int64_t k, test_random *random) {
     for (int64_t i = 0; i < n * k; i++)
-        w[i] = (float)test_random_int(random, 1, 200) / 8.0f - 12.0625f; /* never zero */
+        w[i] = (double)(test_random_int(random, 1, 15) * (test_random_int(random, 0, 1) ? 1 : -8));
     for (int64_t i = 0; i < n * k; i += 4)
         for (int64_t drop = test_random_int(random, 2, 4); drop > 0;) {
             int64_t at = i + test_random_int(random, 0, 3);
-            drop -= w[at] != 0.0f;
-            w[at] = 0.0f;
+            drop -= w[at] != 0.0;
+            w[at] = 0.0;
         }
 }
 
 static void check_image(tms_context *context, int64_t n, int64_t k, tms_dtype dtype,
                         test_random *random) {
-    const int64_t k_blocks = (k + 63) / 64, n_blocks = (n + 63) / 64;
-    float *w = calloc((size_t)(n * k), sizeof *w);
-    uint16_t *typed = calloc((size_t)(n * k), sizeof *typed);
+    const int64_t depth = is_byte(dtype) ? 128 : 64;
+    const int64_t k_blocks = (k + depth - 1) / depth, n_blocks = (n + 63) / 64;
+    double *w = calloc((size_t)(n * k), sizeof *w);
+    void *typed = calloc((size_t)(n * k), tmsi_dtype_bytes(dtype));
     const tms_layout layout = layout_of(n, k, dtype);
     tms_matrix matrix = tms_matrix_dense(dtype, n, k, typed);
     tms_image image;
@@ -87,16 +122,17 @@ static void check_image(tms_context *context, int64_t n, int64_t k, tms_dtype dt
     assert_true(w != NULL && typed != NULL);
     draw_weight(w, n, k, random);
     for (int64_t i = 0; i < n * k; i++)
-        typed[i] = dtype == TMS_BF16 ? tmsi_bf16_from_f32(w[i]) : tmsi_f16_from_f32(w[i]);
+        test_write(typed, dtype, i, w[i]);
     image = test_image_of(context, &layout, &matrix);
-    assert_int_equal(image.part_bytes[0], n_blocks * k_blocks * BLOCK_BYTES);
+    assert_int_equal(image.part_bytes[0],
+                     n_blocks * k_blocks * (is_byte(dtype) ? BLOCK_BYTES_8 : BLOCK_BYTES));
     for (int64_t row = 0; row < n_blocks * 64; row++)
-        for (int64_t column = 0; column < k_blocks * 64; column += 4) {
-            float group[4];
-            read_group(image.data, k_blocks, dtype, row, column, group);
+        for (int64_t column = 0; column < k_blocks * depth; column += 4) {
+            double group[4];
+            read_group(image.data, k, dtype, row, column, group);
             for (int64_t i = 0; i < 4; i++) {
                 bool is_inside = row < n && column + i < k;
-                float expected = is_inside ? w[row * k + column + i] : 0.0f;
+                double expected = is_inside ? w[row * k + column + i] : 0.0;
                 assert_true(group[i] == expected);
             }
         }
@@ -113,8 +149,8 @@ static void image_holds_every_weight_where_the_formula_says(void **state) {
     (void)state;
     test_random_seed(&random, test_seed());
     for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++) {
-        check_image(context, shapes[i][0], shapes[i][1], TMS_BF16, &random);
-        check_image(context, shapes[i][0], shapes[i][1], TMS_F16, &random);
+        for (size_t d = 0; d < TEST_COUNT(dtypes); d++)
+            check_image(context, shapes[i][0], shapes[i][1], dtypes[d], &random);
     }
     tms_context_destroy(context);
 }
@@ -136,46 +172,70 @@ static void check_line(const char *line, float *w, int64_t k, const uint8_t *ima
             assert_int_equal(image[at + i], bytes[i]);
     } else if (sscanf(line, "word %lld %x", &at, &word) == 2) {
         if (image != NULL)
-            assert_memory_equal(image + META_AT + 4 * at, &word, sizeof word);
+            assert_int_equal(word_at(image, at), word);
     } else {
         fail_msg("\"%s\" is no line of an example", line);
     }
 }
 
-static void example_of_the_page_is_what_the_library_builds(void **state) {
-    enum { N = 64, K = 64, PAGE_BYTES = 1 << 17 };
-    tms_context *context = test_context(1, 0);
-    const tms_layout layout = layout_of(N, K, TMS_BF16);
+/* An example: its type on the first line, then weights of a 64 x 128 matrix and what is in its
+ * image. */
+static void check_example(char *text) {
+    enum { N = 64, K = 128 };
     static float w[N * K];
-    static uint16_t typed[N * K];
-    char *page = calloc(PAGE_BYTES, 1), *copy = calloc(PAGE_BYTES, 1), *start, *end;
-    tms_matrix matrix = tms_matrix_dense(TMS_BF16, N, K, typed);
-    FILE *file = fopen(SOURCE_DIR "/docs/layouts.md", "r");
+    static uint8_t typed[2 * N * K];
+    tms_context *context = test_context(1, 0);
+    char *lines = strchr(text, '\n') + 1, *copy = calloc(strlen(text) + 1, 1);
+    tms_dtype dtype = TMS_DTYPE_COUNT;
     tms_image image = {0};
+    tms_layout layout;
+    tms_matrix matrix;
 
-    (void)state;
-    assert_true(page != NULL && copy != NULL && file != NULL);
-    assert_true(fread(page, 1, PAGE_BYTES - 1, file) > 0);
-    fclose(file);
-    start = strstr(page, "```mma\n");
-    assert_non_null(start);
-    start += strlen("```mma\n");
-    end = strstr(start, "```");
-    assert_non_null(end);
-    *end = '\0';
+    assert_non_null(copy);
+    lines[-1] = '\0';
+    for (size_t d = 0; d < TEST_COUNT(dtypes); d++)
+        if (strcmp(text, tms_dtype_name(dtypes[d])) == 0)
+            dtype = dtypes[d];
+    assert_int_not_equal(dtype, TMS_DTYPE_COUNT);
+    memset(w, 0, sizeof w);
     for (int pass = 0; pass < 2; pass++) { /* the weight, then its bytes */
-        strcpy(copy, start);
+        strcpy(copy, lines);
         for (char *line = strtok(copy, "\n"); line != NULL; line = strtok(NULL, "\n"))
             check_line(line, w, K, image.data);
         for (int i = 0; pass == 0 && i < N * K; i++)
-            typed[i] = tmsi_bf16_from_f32(w[i]);
-        if (pass == 0)
+            test_write(typed, dtype, i, (double)w[i]);
+        if (pass == 0) {
+            matrix = tms_matrix_dense(dtype, N, K, typed);
+            layout = layout_of(N, K, dtype);
             image = test_image_of(context, &layout, &matrix);
+        }
     }
     free(image.data);
     free(copy);
-    free(page);
     tms_context_destroy(context);
+}
+
+static void examples_of_the_page_are_what_the_library_builds(void **state) {
+    enum { PAGE_BYTES = 1 << 17 };
+    char *page = calloc(PAGE_BYTES, 1), *at = page;
+    FILE *file = fopen(SOURCE_DIR "/docs/layouts.md", "r");
+    int seen = 0;
+
+    (void)state;
+    assert_true(page != NULL && file != NULL);
+    assert_true(fread(page, 1, PAGE_BYTES - 1, file) > 0);
+    fclose(file);
+    while ((at = strstr(at, "```mma ")) != NULL) {
+        char *text = at + strlen("```mma "), *end = strstr(text, "```");
+
+        assert_non_null(end);
+        *end = '\0';
+        check_example(text);
+        seen++;
+        at = end + 1;
+    }
+    assert_int_equal(seen, 2); /* 16 bits and 8 */
+    free(page);
 }
 
 static void image_refuses_a_third_non_zero_and_says_where(void **state) {
@@ -207,7 +267,7 @@ static void layout_refuses_f32(void **state) {
 
     (void)state;
     assert_fails(tms_image_bytes(context, &desc, &bytes), TMS_ERR_INVALID,
-                 "nm24-mma holds 2:4 weights in bf16 or f16, not 2:4 in f32");
+                 "nm24-mma holds 2:4 weights in bf16, f16, i8 or e4m3, not 2:4 in f32");
     tms_context_destroy(context);
 }
 
@@ -282,7 +342,7 @@ static void choice_for_an_h100_is_as_before(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(image_holds_every_weight_where_the_formula_says),
-        cmocka_unit_test(example_of_the_page_is_what_the_library_builds),
+        cmocka_unit_test(examples_of_the_page_are_what_the_library_builds),
         cmocka_unit_test(image_refuses_a_third_non_zero_and_says_where),
         cmocka_unit_test(layout_refuses_f32),
         cmocka_unit_test(problem_on_a_gpu_needs_a_context_with_one),

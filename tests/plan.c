@@ -148,7 +148,7 @@ static void plan_create_refuses_a_foreign_layout(void **state) {
     REFUSED(struct_size, 8, TMS_ERR_INVALID, "layout.struct_size is 8");
     REFUSED(parts[0].id, 999, TMS_ERR_INVALID, "layout.parts[0].id is 999");
     REFUSED(parts[0].version, 77, TMS_ERR_INVALID, "in version 77, but this library reads version");
-    REFUSED(parts[0].dtype, TMS_I8, TMS_ERR_INVALID, "layout.parts[0].dtype is i8");
+    REFUSED(parts[0].dtype, TMS_I16, TMS_ERR_INVALID, "layout.parts[0].dtype is i16");
     REFUSED(parts[0].format, -2, TMS_ERR_INVALID, "layout.parts[0].format is -2");
     REFUSED(parts[0].group, 1, TMS_ERR_INVALID, "layout.parts[0] is 2:1");
     REFUSED(parts[0].dtype, TMS_F16, TMS_ERR_UNSUPPORTED,

@@ -141,11 +141,12 @@ static float random_value(test_random *random, filling kind) {
     }
 }
 
-/* A case's arrays; values hold f32 or 16-bit floats. */
+/* A case's arrays; values hold f32, 16-bit floats, i8 or e4m3. */
 typedef struct input {
     union {
         float f32[LIMIT];
         uint16_t half[LIMIT];
+        uint8_t byte[LIMIT];
     } values;
     float scores[LIMIT], norms[LIMIT];
 } input;
@@ -156,6 +157,10 @@ static tms_matrix fill_weights(input *in, test_random *random, tms_dtype dtype, 
         float value = random_value(random, kind);
         if (dtype == TMS_F32)
             in->values.f32[i] = value;
+        else if (dtype == TMS_E4M3)
+            in->values.byte[i] = tmsi_e4m3_from_f32(value);
+        else if (dtype == TMS_I8)
+            in->values.byte[i] = (uint8_t)test_random_int(random, 0, 255);
         else
             in->values.half[i] =
                 dtype == TMS_BF16 ? tmsi_bf16_from_f32(value) : tmsi_f16_from_f32(value);
@@ -255,13 +260,13 @@ static void select_equals_the_oracle(void **state) {
     for (size_t t = 0; t < sizeof texts / sizeof *texts; t++)
         for (size_t s = 0; s < sizeof shapes / sizeof *shapes; s++)
             for (size_t kind = (t + s) % 3; kind < FILLINGS; kind += 3) {
-                static const tms_dtype dtypes[] = {TMS_F32, TMS_BF16, TMS_F16};
+                static const tms_dtype dtypes[] = {TMS_F32, TMS_BF16, TMS_F16, TMS_I8, TMS_E4M3};
                 tms_select_desc desc = tms_select_desc_default();
                 int64_t n = shapes[s][0], k = shapes[s][1];
                 assert_ok(tms_pattern_parse(texts[t], &desc.pattern));
                 if (tms_pattern_fits(&desc.pattern, n, k) != TMS_OK)
                     continue;
-                desc.weights = fill_weights(&in, &random, dtypes[test_random_int(&random, 0, 2)], n,
+                desc.weights = fill_weights(&in, &random, dtypes[test_random_int(&random, 0, 4)], n,
                                             k, (filling)kind);
                 desc.block_norm = (tms_norm)test_random_int(&random, 0, 1);
                 for (int64_t i = 0; i < n * k; i++)

@@ -60,9 +60,9 @@ tms_status tmsi_dense_check(const char *name, const tms_matrix *dense) {
     if (dense->format != TMS_FORMAT_DENSE)
         return tmsi_fail(TMS_ERR_INVALID, "%s is stored as %s, but must be dense", name,
                          tms_format_name(dense->format));
-    if (!tmsi_dtype_is_weight(dense->dtype))
-        return tmsi_fail(TMS_ERR_INVALID, "%s holds %s, but weights are f32, bf16 or f16", name,
-                         tms_dtype_name(dense->dtype));
+    if (!tmsi_dtype_is_matrix(dense->dtype))
+        return tmsi_fail(TMS_ERR_INVALID, "%s holds %s, but weights are f32, bf16, f16, i8 or e4m3",
+                         name, tms_dtype_name(dense->dtype));
     if (dense->n < 0 || dense->k < 0)
         return tmsi_fail(TMS_ERR_INVALID, "%s is %lld x %lld, but n and k must be at least 0", name,
                          (long long)dense->n, (long long)dense->k);

@@ -23,8 +23,8 @@ tms_status tmsi_struct_check(const char *name, const void *given, size_t bytes);
 /* A matrix lies in arrays and in other structs, so its size must be the library's. */
 tms_status tmsi_matrix_known(const tms_matrix *matrix);
 
-/* A dense matrix that may be read: f32, bf16 or f16, n and k >= 0, memory where there are elements,
- * a size that does not overflow. `name` is the argument's. */
+/* A dense matrix that may be read: f32, bf16, f16, i8 or e4m3, n and k >= 0, memory where there are
+ * elements, a size that does not overflow. `name` is the argument's. */
 tms_status tmsi_dense_check(const char *name, const tms_matrix *dense);
 
 #endif

@@ -13,9 +13,13 @@ size_t tmsi_dtype_bytes(tms_dtype dtype);
 /* "F32", the name in a safetensors header; and back: false where no such type is known. */
 const char *tmsi_dtype_file_name(tms_dtype dtype);
 bool tmsi_dtype_from_file_name(const char *name, tms_dtype *out);
-/* f32, bf16, f16: what weights may be. */
+/* f32, bf16, f16: what activations, and the weights of files, may be. */
 static inline bool tmsi_dtype_is_weight(tms_dtype dtype) {
     return dtype == TMS_F32 || dtype == TMS_BF16 || dtype == TMS_F16;
+}
+/* Those, i8 and e4m3: what the values of a matrix may be. */
+static inline bool tmsi_dtype_is_matrix(tms_dtype dtype) {
+    return tmsi_dtype_is_weight(dtype) || dtype == TMS_I8 || dtype == TMS_E4M3;
 }
 
 static inline float tmsi_f32_from_bits(uint32_t bits) {
@@ -40,10 +44,14 @@ uint16_t tmsi_f16_from_f32(float value);
 uint8_t tmsi_e4m3_from_f32(float value);
 float tmsi_f32_from_e4m3(uint8_t value);
 
-/* Element i of an array of f32, bf16 or f16 (as tmsi_dtype_is_weight), aligned or not. */
+/* Element i of an array of a type of tmsi_dtype_is_matrix, aligned or not. Exact. */
 static inline float tmsi_load_f32(const void *array, tms_dtype dtype, int64_t i) {
     uint16_t half;
     float value;
+    if (dtype == TMS_I8)
+        return (float)((const int8_t *)array)[i];
+    if (dtype == TMS_E4M3)
+        return tmsi_f32_from_e4m3(((const uint8_t *)array)[i]);
     if (dtype == TMS_F32) {
         memcpy(&value, (const char *)array + 4 * i, sizeof value);
         return value;
@@ -52,7 +60,7 @@ static inline float tmsi_load_f32(const void *array, tms_dtype dtype, int64_t i)
     return dtype == TMS_BF16 ? tmsi_f32_from_bf16(half) : tmsi_f32_from_f16(half);
 }
 
-/* Widens count elements of f32, bf16 or f16 to f32. */
+/* Widens count elements of such a type to f32. */
 void tmsi_widen_f32(const void *array, tms_dtype dtype, int64_t count, float *out);
 
 #endif

@@ -39,6 +39,8 @@ static inline int64_t count_non_zeros(const tms_matrix *dense, int64_t row, int6
 static int64_t count_row(const void *arg, int64_t row) {
     const tms_matrix *dense = arg;
     tmsi_element element = tmsi_element_of(dense->dtype);
+    if (element.bytes == 1)
+        return count_non_zeros(dense, row, 1, element.magnitude);
     return element.bytes == 4 ? count_non_zeros(dense, row, 4, element.magnitude)
                               : count_non_zeros(dense, row, 2, element.magnitude);
 }

@@ -64,8 +64,8 @@ static tms_status check_fields(const tms_matrix *matrix) {
     if ((unsigned)matrix->format >= TMS_FORMAT_COUNT)
         return tmsi_fail(TMS_ERR_INVALID, "format is %d, but must be 0 to %d", (int)matrix->format,
                          TMS_FORMAT_COUNT - 1);
-    if ((unsigned)matrix->dtype >= TMS_DTYPE_COUNT || !tmsi_dtype_is_weight(matrix->dtype))
-        return tmsi_fail(TMS_ERR_INVALID, "dtype is %s, but must be f32, bf16 or f16",
+    if ((unsigned)matrix->dtype >= TMS_DTYPE_COUNT || !tmsi_dtype_is_matrix(matrix->dtype))
+        return tmsi_fail(TMS_ERR_INVALID, "dtype is %s, but must be f32, bf16, f16, i8 or e4m3",
                          tms_dtype_name(matrix->dtype));
     if (matrix->n < 0 || matrix->k < 0)
         return tmsi_fail(TMS_ERR_INVALID, "n is %lld and k is %lld, but neither may be negative",
@@ -165,6 +165,8 @@ static bool is_row_non_finite(const void *arg, int64_t row) {
     const tms_matrix *dense = arg;
     tmsi_element element = tmsi_element_of(dense->dtype);
     const char *values = dense_row(dense, row);
+    if (element.bytes == 1)
+        return is_any_non_finite(values, dense->k, 1, element.exponent);
     return element.bytes == 4 ? is_any_non_finite(values, dense->k, 4, element.exponent)
                               : is_any_non_finite(values, dense->k, 2, element.exponent);
 }
@@ -182,10 +184,7 @@ static tms_status check_finite(const tms_context *context, const tms_matrix *den
             break;
     }
     return tmsi_fail(TMS_ERR_VALUE, "weight at row %lld, column %lld is %s", (long long)row,
-                     (long long)column,
-                     (bits & element.magnitude) > element.exponent ? "NaN"
-                     : bits == element.exponent                    ? "Inf"
-                                                                   : "-Inf");
+                     (long long)column, tmsi_element_name(element, bits));
 }
 
 static inline int64_t count_equal(const char *row, int64_t k, int64_t bytes, uint32_t bits) {
@@ -197,9 +196,12 @@ static inline int64_t count_equal(const char *row, int64_t k, int64_t bytes, uin
 
 static int64_t count_negative_zeros(const void *arg, int64_t row) {
     const tms_matrix *dense = arg;
-    return tmsi_element_of(dense->dtype).bytes == 4
-               ? count_equal(dense_row(dense, row), dense->k, 4, 0x80000000u)
-               : count_equal(dense_row(dense, row), dense->k, 2, 0x8000u);
+    tmsi_element element = tmsi_element_of(dense->dtype);
+    const char *values = dense_row(dense, row);
+    if (element.bytes == 1)
+        return count_equal(values, dense->k, 1, element.minus_zero);
+    return element.bytes == 4 ? count_equal(values, dense->k, 4, element.minus_zero)
+                              : count_equal(values, dense->k, 2, element.minus_zero);
 }
 
 /* ---- The verbs ------------------------------------------------------------------------------ */
@@ -279,11 +281,11 @@ tms_status tmsi_matrix_decode(tms_context *context, const tms_matrix *matrix, vo
     return status;
 }
 
-/* 16-bit values are decoded into the second half of `out` and widened from its front: the write at
- * float i ends no later than half-word i of the second half, which has then been read. */
+/* Narrower values are decoded into the end of `out` and widened from its front: the write at float
+ * i ends no later than narrow value i + 1 begins. */
 void tmsi_matrix_rows_f32(const tms_matrix *matrix, int64_t row, int64_t count, float *out) {
     int64_t total = count * matrix->k;
-    char *narrow = (char *)out + 2 * total;
+    char *narrow = (char *)out + (4 - tmsi_element_of(matrix->dtype).bytes) * total;
 
     if (matrix->dtype == TMS_F32) {
         tmsi_formats[matrix->format].decode_rows(matrix, row, count, out);

@@ -3,16 +3,29 @@
 #include "base/memory.h"
 #include "format/layout.h"
 
-void tmsi_source_row(const tmsi_source *source, int64_t row, float *out) {
+/* The matrix that a row of the joined weight is of, and its number there. */
+static const tms_matrix *matrix_of(const tmsi_source *source, int64_t *row) {
     const tms_matrix *matrix = source->matrices;
 
     if (source->join == TMS_JOIN_INTERLEAVE) {
-        matrix += row % source->count;
-        row /= source->count;
+        matrix += *row % source->count;
+        *row /= source->count;
     } else {
-        for (; row >= matrix->n; matrix++)
-            row -= matrix->n;
+        for (; *row >= matrix->n; matrix++)
+            *row -= matrix->n;
     }
+    return matrix;
+}
+
+void tmsi_source_row_bits(const tmsi_source *source, int64_t row, void *out) {
+    const tms_matrix *matrix = matrix_of(source, &row);
+
+    tmsi_formats[matrix->format].decode_rows(matrix, row, 1, out);
+}
+
+void tmsi_source_row(const tmsi_source *source, int64_t row, float *out) {
+    const tms_matrix *matrix = matrix_of(source, &row);
+
     tmsi_matrix_rows_f32(matrix, row, 1, out);
 }
 

@@ -83,10 +83,11 @@ static tms_status check_part(const tms_part *part, const char *name, int32_t i) 
                          name, i, tmsi_layouts[part->id].name, part->version,
                          tmsi_layouts[part->id].version);
     if (part->dtype < 0 || part->dtype >= TMS_DTYPE_COUNT ||
-        !tmsi_dtype_is_weight((tms_dtype)part->dtype))
-        return tmsi_fail(TMS_ERR_INVALID,
-                         "%s.parts[%d].dtype is %s (%d), but images hold f32, bf16 or f16", name, i,
-                         tms_dtype_name((tms_dtype)part->dtype), part->dtype);
+        !tmsi_dtype_is_matrix((tms_dtype)part->dtype))
+        return tmsi_fail(
+            TMS_ERR_INVALID,
+            "%s.parts[%d].dtype is %s (%d), but images hold f32, bf16, f16, i8 or e4m3", name, i,
+            tms_dtype_name((tms_dtype)part->dtype), part->dtype);
     if (part->format < 0 || part->format >= TMS_FORMAT_COUNT)
         return tmsi_fail(TMS_ERR_INVALID, "%s.parts[%d].format is %d, but formats are 0 to %d",
                          name, i, part->format, TMS_FORMAT_COUNT - 1);

@@ -23,7 +23,9 @@ typedef struct tmsi_source {
     int64_t n, k;
 } tmsi_source;
 
-/* Row `row` of the joined weight, widened to f32. */
+/* Row `row` of the joined weight in its own type, where the matrices have but one. */
+void tmsi_source_row_bits(const tmsi_source *source, int64_t row, void *out);
+/* The same, widened to f32. */
 void tmsi_source_row(const tmsi_source *source, int64_t row, float *out);
 
 typedef struct tmsi_layout_ops {

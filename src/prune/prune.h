@@ -35,8 +35,8 @@ typedef struct tmsi_prune_result {
     double seconds;              /* spent on this matrix, without the network's own runs */
 } tmsi_prune_result;
 
-/* Prunes a dense matrix of f32, bf16 or f16 in place: selects by |w|, times column_norms[k] where
- * not NULL, and sets what is dropped to +0.0. result->error is ||w - w'|| / ||w|| (Frobenius).
+/* Prunes a dense matrix in place: selects by |w|, times column_norms[k] where not NULL, and sets
+ * what is dropped to +0.0. result->error is ||w - w'|| / ||w|| (Frobenius).
  * The matrix is untouched on failure. Returns TMS_OK, TMS_ERR_PATTERN (does not fit), TMS_ERR_VALUE
  * (NaN or Inf, with row and column) or TMS_ERR_MEMORY. */
 tms_status tmsi_prune_matrix(tms_context *context, const tmsi_prune_settings *settings,

@@ -45,8 +45,7 @@ tms_format_desc test_format_desc(tms_format format, int32_t a, int32_t b) {
 static uint32_t random_bits(test_random *random, tmsi_element element) {
     for (;;) {
         uint32_t bits = (uint32_t)test_random_u64(random);
-        if (element.bytes == 2)
-            bits &= 0xffffu;
+        bits &= 0xffffffffu >> (32 - 8 * element.bytes);
         if ((bits & element.magnitude) != 0 && (bits & element.exponent) != element.exponent)
             return bits;
     }
@@ -55,7 +54,7 @@ static uint32_t random_bits(test_random *random, tmsi_element element) {
 tms_matrix test_dense_random(test_random *random, tms_dtype dtype, int64_t n, int64_t k,
                              double density, const tms_format_desc *desc) {
     tmsi_element element = tmsi_element_of(dtype);
-    uint32_t negative_zero = element.magnitude + 1;
+    uint32_t negative_zero = dtype == TMS_I8 ? 0 : element.magnitude + 1;
     char *values = malloc((size_t)(n * k * element.bytes) + 1);
     int32_t in_group = 0;
 

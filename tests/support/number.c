@@ -54,7 +54,11 @@ double test_read(const void *array, tms_dtype dtype, int64_t i) {
 }
 
 void test_write(void *array, tms_dtype dtype, int64_t i, double value) {
-    if (dtype == TMS_F32)
+    if (dtype == TMS_I8)
+        ((int8_t *)array)[i] = (int8_t)value;
+    else if (dtype == TMS_E4M3)
+        ((uint8_t *)array)[i] = tmsi_e4m3_from_f32((float)value);
+    else if (dtype == TMS_F32)
         ((float *)array)[i] = (float)value;
     else if (dtype == TMS_BF16)
         ((uint16_t *)array)[i] = tmsi_bf16_from_f32((float)value);

@@ -13,7 +13,7 @@ double test_unit(tms_dtype dtype, double value);
 /* value rounded to nearest even in the type. 8-bit types saturate, others become infinite. */
 double test_round(tms_dtype dtype, double value);
 
-/* Element i of an array; writing takes f32, bf16 and f16, and a value that is one of the type. */
+/* Element i of an array; writing takes a value that is one of the type. */
 double test_read(const void *array, tms_dtype dtype, int64_t i);
 void test_write(void *array, tms_dtype dtype, int64_t i, double value);
 

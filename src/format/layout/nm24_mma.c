@@ -2,101 +2,113 @@
 
 #include "base/dtype.h"
 #include "base/memory.h"
+#include "format/element.h"
 #include "format/layout.h"
 
-enum { BLOCK = TMSI_NM24_MMA_BLOCK };
+enum { ROWS = TMSI_NM24_MMA_BLOCK };
+
+/* The shape of the image: whole blocks. */
+typedef struct image_shape {
+    tms_dtype dtype;
+    int32_t depth; /* k's of a block */
+    size_t block_bytes;
+    int64_t row_blocks, k_blocks;
+} image_shape;
+
+static image_shape shape_of(const tmsi_source *source, const tms_part *part) {
+    const bool is_narrow = tmsi_dtype_bytes((tms_dtype)part->dtype) == 1;
+    image_shape shape;
+
+    shape.dtype = (tms_dtype)part->dtype;
+    shape.depth = is_narrow ? TMSI_NM24_MMA_BLOCK_8 : TMSI_NM24_MMA_BLOCK;
+    shape.block_bytes = is_narrow ? TMSI_NM24_MMA_BLOCK_BYTES_8 : TMSI_NM24_MMA_BLOCK_BYTES;
+    shape.row_blocks = tmsi_div_up(source->n, ROWS);
+    shape.k_blocks = tmsi_div_up(source->k, shape.depth);
+    return shape;
+}
 
 static tms_status check_part(const tms_part *part) {
-    if ((part->dtype != TMS_BF16 && part->dtype != TMS_F16) || part->keep != 2 || part->group != 4)
+    if (part->dtype == TMS_F32 || part->keep != 2 || part->group != 4)
         return tmsi_fail(TMS_ERR_INVALID,
-                         "nm24-mma holds 2:4 weights in bf16 or f16, not %d:%d in %s", part->keep,
-                         part->group, tms_dtype_name((tms_dtype)part->dtype));
+                         "nm24-mma holds 2:4 weights in bf16, f16, i8 or e4m3, not %d:%d in %s",
+                         part->keep, part->group, tms_dtype_name((tms_dtype)part->dtype));
     return TMS_OK;
 }
 
 tms_status tmsi_layout_nm24_mma_bytes(tms_context *context, const tmsi_source *source,
                                       const tms_part *part, size_t *out) {
+    const image_shape shape = shape_of(source, part);
     size_t blocks;
     tms_status status = check_part(part);
 
     (void)context;
     if (status != TMS_OK)
         return status;
-    if (!tmsi_mul_bytes((size_t)tmsi_div_up(source->n, BLOCK),
-                        (size_t)tmsi_div_up(source->k, BLOCK), &blocks) ||
-        !tmsi_mul_bytes(blocks, TMSI_NM24_MMA_BLOCK_BYTES, out))
+    if (!tmsi_mul_bytes((size_t)shape.row_blocks, (size_t)shape.k_blocks, &blocks) ||
+        !tmsi_mul_bytes(blocks, shape.block_bytes, out))
         return tmsi_fail(TMS_ERR_INVALID, "%lld x %lld weights in nm24-mma do not fit in memory",
                          (long long)source->n, (long long)source->k);
     return TMS_OK;
 }
 
-/* The kept positions of a group, ascending; false where it has more than two non-zeros. */
-static bool find_kept(const float *group, uint32_t kept[2]) {
-    uint32_t found = 0;
+/* The nibble of a group by the set of its non-zeros, bit i for position i: one or none are filled
+ * as the nm format fills them. 0, which is no nibble, where there are more than two. */
+static const uint8_t nibbles[16] = {
+    [0x0] = 0x4, [0x1] = 0xc, [0x2] = 0xd, [0x4] = 0xe, [0x8] = 0xc, [0x3] = 0x4,
+    [0x5] = 0x8, [0x9] = 0xc, [0x6] = 0x9, [0xa] = 0xd, [0xc] = 0xe};
 
-    for (uint32_t i = 0; i < 4; i++) {
-        if (group[i] == 0.0f)
-            continue;
-        if (found == 2)
-            return false;
-        kept[found++] = i;
-    }
-    if (found == 0) {
-        kept[0] = 0;
-        kept[1] = 1;
-    } else if (found == 1) {
-        kept[1] = 3;
-        if (kept[0] == 3)
-            kept[0] = 0;
-    }
-    return true;
-}
-
-/* One group into its block: two values and a nibble. r is the row in the block, k a column there.
- */
-static void write_group(char *block, const float *group, const uint32_t kept[2], tms_dtype dtype,
-                        int64_t r, int64_t k) {
-    const int64_t q = k / 16, g = k % 16 / 4;
-    uint16_t *values = (uint16_t *)(block + 64 * r + 16 * (q ^ (r / 2 % 4)) + 4 * g);
+/* A row of a block, from the first group on; `depth` elements, of which group k .. k + 3 is the
+ * first with a third non-zero where the row is refused: returns its k, else -1. */
+static int32_t write_row(const image_shape *shape, const char *row, int32_t r, char *block) {
+    const tmsi_element element = tmsi_element_of(shape->dtype);
     uint32_t *words = (uint32_t *)(block + TMSI_NM24_MMA_VALUE_BYTES);
 
-    for (int i = 0; i < 2; i++) {
-        /* -0 leaves as +0 */
-        float value = group[kept[i]] == 0.0f ? 0.0f : group[kept[i]];
-        values[i] = dtype == TMS_BF16 ? tmsi_bf16_from_f32(value) : tmsi_f16_from_f32(value);
+    for (int32_t k = 0; k < shape->depth; k += 4) {
+        const tmsi_nm24_mma_place place = tmsi_nm24_mma_place_of(r, k, (int32_t)element.bytes);
+        uint32_t group[4], set = 0, nibble;
+
+        for (int32_t i = 0; i < 4; i++) {
+            group[i] = tmsi_element_load(row, element.bytes, k + i);
+            set |= (uint32_t)((group[i] & element.magnitude) != 0) << i;
+        }
+        nibble = nibbles[set];
+        if (nibble == 0)
+            return k;
+        for (int32_t i = 0; i < 2; i++)
+            tmsi_element_store(block + place.value, element.bytes, i,
+                               tmsi_element_plain_zero(element, group[nibble >> 2 * i & 3]));
+        words[place.word] |= nibble << place.shift;
     }
-    words[32 * (r / 16) + 4 * (r % 8) + q] |= (kept[0] | kept[1] << 2)
-                                              << (16 * (r / 8 % 2) + 4 * g);
+    return -1;
 }
 
 tms_status tmsi_layout_nm24_mma_build(tms_context *context, const tmsi_source *source,
                                       const tms_part *part, void *dst) {
-    const int64_t padded = tmsi_div_up(source->k, BLOCK) * BLOCK;
-    const int64_t rows = tmsi_div_up(source->n, BLOCK) * BLOCK;
-    float *row = NULL;
+    const image_shape shape = shape_of(source, part);
+    const size_t row_bytes = (size_t)shape.depth * tmsi_dtype_bytes(shape.dtype);
+    char *row = NULL;
     tms_status status = TMS_OK;
 
     TMS_TRY(check_part(part));
-    TMS_TRY(tmsi_alloc(context, (size_t)padded, sizeof *row, &row)); /* zero past k */
-    for (int64_t n = 0; n < rows; n++) {
-        char *block = (char *)dst + n / BLOCK * (padded / BLOCK) * TMSI_NM24_MMA_BLOCK_BYTES;
-
+    TMS_TRY(tmsi_alloc(context, (size_t)shape.k_blocks, row_bytes, &row)); /* zero past k */
+    for (int64_t n = 0; n < shape.row_blocks * ROWS; n++) {
         if (n < source->n)
-            tmsi_source_row(source, n, row);
+            tmsi_source_row_bits(source, n, row);
         else if (n == source->n)
-            memset(row, 0, (size_t)padded * sizeof *row);
-        for (int64_t k = 0; k < padded; k += 4) {
-            uint32_t kept[2];
+            memset(row, 0, (size_t)shape.k_blocks * row_bytes);
+        for (int64_t b = 0; b < shape.k_blocks; b++) {
+            char *block = (char *)dst + (size_t)(n / ROWS * shape.k_blocks + b) * shape.block_bytes;
+            const int32_t wrong =
+                write_row(&shape, row + (size_t)b * row_bytes, (int32_t)(n % ROWS), block);
 
-            if (!find_kept(row + k, kept)) {
+            if (wrong >= 0) {
+                const long long k = (long long)(b * shape.depth + wrong);
                 status = tmsi_fail(TMS_ERR_PATTERN,
                                    "row %lld has more than 2 non-zeros in columns %lld to %lld, "
                                    "but 2:4 allows 2 in each 4",
-                                   (long long)n, (long long)k, (long long)k + 3);
+                                   (long long)n, k, k + 3);
                 goto done;
             }
-            write_group(block + k / BLOCK * TMSI_NM24_MMA_BLOCK_BYTES, row + k, kept,
-                        (tms_dtype)part->dtype, n % BLOCK, k % BLOCK);
         }
     }
 done:

@@ -1,28 +1,48 @@
-/* nm24-mma: 2:4 weights in bf16 or f16 for sparse tensor cores, one image for wgmma.sp and mma.sp.
+/* nm24-mma: 2:4 weights in 16-bit or 8-bit types for sparse tensor cores, one image for wgmma.sp
+ * and mma.sp. docs/layouts.md has every byte, and worked examples that a test checks.
  *
- * N and K are padded to multiples of 64 with zeros, and cut into blocks of 64 rows by 64 k's. Block
- * (n / 64, k / 64) begins at ((n / 64) * ceil(K / 64) + k / 64) * 4608 and holds, with r = n % 64,
- * q = k % 64 / 16 and g = k % 16 / 4:
- * - 4096 bytes of values, two a group of four: a row's 32 values are 64 bytes, in four chunks of
- *   16. Value i (0 or 1) of the group is at 64 r + 16 (q ^ r/2 % 4) + 4 g + 2 i: the swizzle in
- * which the tensor core reads shared memory without bank conflicts, so that a block is copied there
- * as it lies;
- * - 512 bytes of metadata, 128 words of 32 bits, the registers of a warpgroup's 128 threads. A
- * group is a nibble, p0 + 4 p1, of its kept positions p0 < p1. Group g of row r is in bits 16 (r/8
- * % 2) + 4 g .. + 3 of word 32 (r/16) + 4 (r % 8) + q: one word serves two steps of 32 k's, lanes 0
- * and 1 of each four the first (selector 0), lanes 2 and 3 the second (selector 1). Groups with
- * fewer than two non-zeros are filled as the nm format's: 0 and 1 for none, i and 3 for one at i <
- * 3, 0 and 3 for one at 3. So nibbles are always legal metadata.
- *
- * 9/16 of the dense bytes, but for padding. docs/hopper.md has a worked example. */
+ * N and K are padded with zeros to whole blocks of 64 rows by 64 k's, or by 128 of 8-bit types:
+ * both 64 bytes of values a row. A block, 4608 or 5120 bytes, is what a kernel copies to shared
+ * memory as it lies:
+ * - 4096 bytes of values, two a group of four, row behind row, in the 64-byte swizzle in which the
+ *   tensor core reads shared memory without bank conflicts;
+ * - 128 words of metadata for each 64 k's, the registers of a warpgroup's 128 threads. A group is a
+ *   nibble, p0 + 4 p1, of its kept positions p0 < p1, always one of the hardware's six. */
 #ifndef TAMIS_FORMAT_LAYOUT_NM24_MMA_H
 #define TAMIS_FORMAT_LAYOUT_NM24_MMA_H
 
+#include <stdint.h>
+
 enum {
-    TMSI_NM24_MMA_BLOCK = 64, /* rows and k's of a block */
+    TMSI_NM24_MMA_BLOCK = 64,    /* rows of a block, and k's of a 16-bit type's */
+    TMSI_NM24_MMA_BLOCK_8 = 128, /* k's of an 8-bit type's */
     TMSI_NM24_MMA_VALUE_BYTES = 4096,
-    TMSI_NM24_MMA_META_BYTES = 512,
-    TMSI_NM24_MMA_BLOCK_BYTES = TMSI_NM24_MMA_VALUE_BYTES + TMSI_NM24_MMA_META_BYTES
+    TMSI_NM24_MMA_META_BYTES = 512, /* for 64 k's */
+    TMSI_NM24_MMA_BLOCK_BYTES = TMSI_NM24_MMA_VALUE_BYTES + TMSI_NM24_MMA_META_BYTES,
+    TMSI_NM24_MMA_BLOCK_BYTES_8 = TMSI_NM24_MMA_VALUE_BYTES + 2 * TMSI_NM24_MMA_META_BYTES
 };
+
+/* Where a group of four lies in its block. */
+typedef struct tmsi_nm24_mma_place {
+    int32_t value; /* byte of its first value; the second is behind it */
+    int32_t word;  /* metadata word */
+    int32_t shift; /* of its nibble there */
+} tmsi_nm24_mma_place;
+
+/* Of the group at row r and columns k .. k + 3 of the block, for values of 2 bytes or 1. */
+static inline tmsi_nm24_mma_place tmsi_nm24_mma_place_of(int32_t r, int32_t k, int32_t bytes) {
+    const int32_t chunk = k * bytes / 32; /* of 16 bytes of values */
+    tmsi_nm24_mma_place place;
+
+    place.value = 64 * r + 16 * (chunk ^ (r / 2 % 4)) + k * bytes / 2 % 16;
+    if (bytes == 2) {
+        place.word = 32 * (r / 16) + 4 * (r % 8) + k / 16;
+        place.shift = 16 * (r / 8 % 2) + k % 16;
+    } else {
+        place.word = 128 * (k / 64) + 32 * (r / 16) + 4 * (r % 8) + 2 * (k / 32 % 2) + r / 8 % 2;
+        place.shift = k % 32;
+    }
+    return place;
+}
 
 #endif

@@ -20,17 +20,17 @@ static bool is_copy(const tmsi_source *source, const tms_part *part) {
     return true;
 }
 
-/* The joined weight as a dense matrix of the part's type in `values`. */
-static void write_dense(const tmsi_source *source, tms_dtype dtype, float *row, void *values) {
+/* The joined weight as a dense matrix of the part's type in `values`: in its own type, or widened
+ * to f32. */
+static void write_dense(const tmsi_source *source, tms_dtype dtype, void *values) {
+    const size_t row_bytes = (size_t)source->k * tmsi_dtype_bytes(dtype);
+
     for (int64_t n = 0; n < source->n; n++) {
-        tmsi_source_row(source, n, row);
-        if (dtype == TMS_F32) {
-            memcpy((float *)values + n * source->k, row, (size_t)source->k * sizeof *row);
-            continue;
-        }
-        for (int64_t k = 0; k < source->k; k++) /* exact: no source is wider than the part */
-            ((uint16_t *)values)[n * source->k + k] =
-                dtype == TMS_BF16 ? tmsi_bf16_from_f32(row[k]) : tmsi_f16_from_f32(row[k]);
+        void *row = (char *)values + (size_t)n * row_bytes;
+        if (dtype == TMS_F32)
+            tmsi_source_row(source, n, row);
+        else
+            tmsi_source_row_bits(source, n, row);
     }
 }
 
@@ -55,12 +55,10 @@ static tms_status describe_dense(const tmsi_source *source, const tms_part *part
 typedef struct part_content {
     tms_matrix matrix; /* the part's components: shapes, and data where they can be copied */
     tms_matrix dense; /* the joined weight, where it has to be encoded; the caller frees its data */
-    float *row;       /* [k], the caller frees it */
 } part_content;
 
 static void free_content(tms_context *context, part_content *content) {
     tmsi_free(context, content->dense.components[0].data);
-    tmsi_free(context, content->row);
 }
 
 /* Sizes the part; joined or differently stored weights are made dense first, since the format's own
@@ -75,7 +73,6 @@ static tms_status prepare(tms_context *context, const tmsi_source *source, const
         out->matrix = source->matrices[0];
         return TMS_OK;
     }
-    TMS_TRY(tmsi_alloc(context, (size_t)source->k, sizeof(float), &out->row));
     TMS_TRY(describe_dense(source, part, &out->dense));
     if (part->format == TMS_FORMAT_DENSE) {
         out->matrix = out->dense;
@@ -86,7 +83,7 @@ static tms_status prepare(tms_context *context, const tmsi_source *source, const
     desc.block_rows = part->block_rows;
     desc.block_columns = part->block_columns;
     TMS_TRY(tmsi_alloc(context, values->bytes, 1, &values->data));
-    write_dense(source, out->dense.dtype, out->row, values->data);
+    write_dense(source, out->dense.dtype, values->data);
     TMS_TRY(tmsi_matrix_size(context, &out->dense, &desc, &out->matrix));
 done:
     return status;
@@ -143,7 +140,7 @@ tms_status tmsi_layout_plain_build(tms_context *context, const tmsi_source *sour
                 memcpy(placed.components[i].data, content.matrix.components[i].data,
                        placed.components[i].bytes);
     } else if (part->format == TMS_FORMAT_DENSE) {
-        write_dense(source, placed.dtype, content.row, placed.components[0].data);
+        write_dense(source, placed.dtype, placed.components[0].data);
     } else {
         TMS_TRY(tmsi_matrix_encode(context, &content.dense, &placed, &negative_zeros));
     }
