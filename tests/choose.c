@@ -15,11 +15,22 @@
 #define COUNT_OF(array) (sizeof(array) / sizeof(array)[0])
 
 /* Machines as the choice sees them; none of them need be this one. */
-static const tmsi_hardware machines[] = {
-    {"any x86-64 without AVX2", 6, 45, 7, 0, 32 << 10, 256 << 10, 8 << 20, 0},
-    {"EPYC Zen 3", 25, 1, 1, TMS_ISA_AVX2, 32 << 10, 512 << 10, 32 << 20, 0},
-    {"EPYC Zen 5", 26, 2, 1, TMS_ISA_AVX2 | TMS_ISA_AVX512, 48 << 10, 1 << 20, 32 << 20, 0},
+static const tmsi_hardware hardware[] = {
+    {"any x86-64 without AVX2", 6, 45, 7, 0, 32 << 10, 256 << 10, 8 << 20, 0, 0, 0},
+    {"EPYC Zen 3", 25, 1, 1, TMS_ISA_AVX2, 32 << 10, 512 << 10, 32 << 20, 0, 0, 0},
+    {"EPYC Zen 5", 26, 2, 1, TMS_ISA_AVX2 | TMS_ISA_AVX512, 48 << 10, 1 << 20, 32 << 20, 0, 0, 0},
 };
+
+static tmsi_tuning tunings[COUNT_OF(hardware)];
+static tmsi_machine machines[COUNT_OF(hardware)];
+
+static void make_machines(void) {
+    for (size_t m = 0; m < COUNT_OF(hardware); m++) {
+        tmsi_tuning_fill(&hardware[m], &tunings[m]);
+        machines[m].hardware = &hardware[m];
+        machines[m].tuning = &tunings[m];
+    }
+}
 
 typedef struct golden_case {
     const char *name;
@@ -83,7 +94,7 @@ static tms_spmm_problem problem_of(const golden_case *c) {
 }
 
 /* Costs are left out: they change with every measurement, choices only where it matters. */
-static void print_choice(FILE *out, const golden_case *c, const tmsi_hardware *machine) {
+static void print_choice(FILE *out, const golden_case *c, const tmsi_machine *machine) {
     tms_spmm_problem problem = problem_of(c);
     tmsi_spmm_range ranges[TMSI_SPMM_RANGE_MAX];
     char text[TMSI_LAYOUT_TEXT_MAX];
@@ -95,7 +106,7 @@ static void print_choice(FILE *out, const golden_case *c, const tmsi_hardware *m
     assert_ok(tmsi_spmm_ranges(&problem, machine, &layout, ranges, &count));
     tmsi_layout_print(&layout, text);
     fprintf(out, "%s | n %" PRId64 " k %" PRId64 " | %s | %s\n", c->name, c->n, c->k,
-            machine->cpu_name, text);
+            machine->hardware->name, text);
     for (int32_t i = 0; i < count; i++) {
         fprintf(out, "    t %" PRId64 "..%" PRId64 ": %s, part %d\n", first, ranges[i].last,
                 ranges[i].choice.kernel->name, ranges[i].choice.part_index);
@@ -222,7 +233,7 @@ static void dense_part_comes_unasked_only_in_place_of_a_reference(void **state) 
             for (int32_t row = 0; row < tmsi_spmm_kernel_count; row++) {
                 const tmsi_spmm_kernel *kernel = &tmsi_spmm_kernels[row];
                 if (kernel->format == problem.format && kernel->fits(&problem) &&
-                    (kernel->needs & ~machines[m].isa) == 0)
+                    (kernel->needs & ~machines[m].hardware->isa) == 0)
                     assert_true(tmsi_spmm_is_reference(kernel));
             }
         }
@@ -242,7 +253,7 @@ static void reference_is_chosen_only_where_nothing_else_fits(void **state) {
                 const tmsi_spmm_kernel *kernel = &tmsi_spmm_kernels[row];
                 bool is_possible =
                     (kernel->format == problem.format || kernel->format == TMS_FORMAT_DENSE) &&
-                    kernel->fits(&problem) && (kernel->needs & ~machines[m].isa) == 0;
+                    kernel->fits(&problem) && (kernel->needs & ~machines[m].hardware->isa) == 0;
                 assert_true(!is_possible || tmsi_spmm_is_reference(kernel));
             }
         }
@@ -317,6 +328,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(reference_is_chosen_only_where_nothing_else_fits),
         cmocka_unit_test(ranges_cover_every_t),
     };
+    make_machines();
     if (argc == 2 && strcmp(argv[1], "--update") == 0)
         return update();
     return cmocka_run_group_tests_name("choose", tests, NULL, NULL);

@@ -324,15 +324,19 @@ static void choice_for_an_h100_is_as_before(void **state) {
         {64, 8192, 8192, "spmm_nm24_bf16_64x64_sm90"},
         {1, 4096, 4096, "spmm_nm24_bf16_64x64_sm90"},
     };
-    const tmsi_hardware h100 = {"", 0, 0, 0, TMS_ISA_SM90, 0, 50 << 20, 0, 132};
+    const tmsi_hardware h100 = {
+        "NVIDIA H100 80GB HBM3", 0, 0, 0, TMS_ISA_SM90, 0, 50 << 20, 0, 132, 0, 0};
+    tmsi_tuning tuning;
+    const tmsi_machine machine = {&h100, &tuning};
 
     (void)state;
     if (tmsi_spmm_table_of(&h100).count == 0)
         skip(); /* built without CUDA */
+    tmsi_tuning_fill(&h100, &tuning);
     for (size_t i = 0; i < sizeof golden / sizeof golden[0]; i++) {
         const tms_layout layout = layout_of(golden[i].n, golden[i].k, TMS_BF16);
         const tms_spmm_problem problem = problem_of(golden[i].n, golden[i].k, TMS_BF16);
-        const tmsi_spmm_choice choice = tmsi_spmm_choose(&problem, golden[i].t, &h100, &layout);
+        const tmsi_spmm_choice choice = tmsi_spmm_choose(&problem, golden[i].t, &machine, &layout);
 
         assert_non_null(choice.kernel);
         assert_string_equal(choice.kernel->name, golden[i].kernel);

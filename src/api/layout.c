@@ -9,6 +9,7 @@ tms_status tms_spmm_layout_choose(tms_context *context, const tms_spmm_problem *
                                   int64_t t_min, int64_t t_max, int32_t keep_dense,
                                   tms_layout *out_layout) {
     tms_spmm_problem problem;
+    tmsi_machine machine;
     tms_status status = TMS_OK;
 
     tmsi_enter(__func__);
@@ -22,8 +23,8 @@ tms_status tms_spmm_layout_choose(tms_context *context, const tms_spmm_problem *
                          "t_min is %" PRId64 " and t_max %" PRId64
                          ", but they must be 0 <= t_min <= t_max, 1 <= t_max <= %d",
                          t_min, t_max, INT32_MAX);
-    TMS_TRY(tmsi_spmm_layout_choose(&problem, tmsi_spmm_hardware(context, &problem), t_min, t_max,
-                                    keep_dense != 0, out_layout));
+    machine = tmsi_spmm_machine(context, &problem);
+    TMS_TRY(tmsi_spmm_layout_choose(&problem, &machine, t_min, t_max, keep_dense != 0, out_layout));
 done:
     return status;
 }

@@ -69,13 +69,16 @@ tms_status tmsi_context_create(const tms_context_desc *desc, tms_context **out_c
 }
 
 void tms_context_destroy(tms_context *context) {
-    if (context != NULL)
+    if (context != NULL) {
         tmsi_free(context, context->cuda);
+        tmsi_free(context, context->tuning);
+        tmsi_free(context, context->gpu_tuning);
+    }
     tmsi_free(context, context);
 }
 
 const char *tms_context_cpu_name(const tms_context *context) {
-    return context != NULL ? context->hardware.cpu_name : "";
+    return context != NULL ? context->hardware.name : "";
 }
 
 const char *tms_context_isa_text(const tms_context *context) {

@@ -15,6 +15,7 @@ struct tms_context {
     tmsi_hardware gpu;             /* likewise; processors is 0 where there is none */
     struct tmsi_cuda_device *cuda; /* that GPU; freed with the context */
     char device_text[128];
+    struct tmsi_tuning *tuning, *gpu_tuning; /* of each of the two; freed with the context */
 };
 
 /* Checks and copies what the caller knows of a description. */

@@ -41,7 +41,7 @@ static void probe_name(tmsi_hardware *out) {
     length = strlen(start);
     while (length > 0 && start[length - 1] == ' ')
         length--;
-    snprintf(out->cpu_name, sizeof out->cpu_name, "%.*s", (int)length, start);
+    snprintf(out->name, sizeof out->name, "%.*s", (int)length, start);
     if (__get_cpuid(1, &a, &b, &c, &d)) {
         out->stepping = (int32_t)(a & 0xf);
         out->model = (int32_t)(((a >> 4) & 0xf) | ((a >> 12) & 0xf0));
@@ -53,7 +53,7 @@ static uint32_t probe_isa(void) {
     return 0;
 }
 static void probe_name(tmsi_hardware *out) {
-    snprintf(out->cpu_name, sizeof out->cpu_name, "unknown CPU");
+    snprintf(out->name, sizeof out->name, "unknown CPU");
 }
 #endif
 

@@ -6,11 +6,12 @@
 #include <stdint.h>
 
 typedef struct tmsi_hardware {
-    char cpu_name[64]; /* brand string, trimmed */
+    char name[64]; /* "AMD EPYC 9R14", "NVIDIA H200" */
     int32_t family, model, stepping;
     uint32_t isa;                         /* TMS_ISA_ bits */
     int64_t l1_bytes, l2_bytes, l3_bytes; /* data caches; 0: not known */
     int32_t processors;                   /* a GPU's multiprocessors; 0: a CPU */
+    double mhz, gb_per_s;                 /* a GPU's highest clock, its memory; 0: not known */
 } tmsi_hardware;
 
 void tmsi_hardware_probe(tmsi_hardware *out);

@@ -36,6 +36,17 @@ tms_status check_index(int32_t index) {
     return TMS_OK;
 }
 
+/* The highest clock, and what memory could move at most; what the driver does not tell stays 0. */
+void fill_speeds(int32_t index, tmsi_hardware *out) {
+    int khz = 0, memory_khz = 0, bits = 0;
+
+    cudaDeviceGetAttribute(&khz, cudaDevAttrClockRate, index);
+    cudaDeviceGetAttribute(&memory_khz, cudaDevAttrMemoryClockRate, index);
+    cudaDeviceGetAttribute(&bits, cudaDevAttrGlobalMemoryBusWidth, index);
+    out->mhz = khz / 1e3;
+    out->gb_per_s = 2.0 * memory_khz * 1e3 * bits / 8.0 / 1e9; /* two transfers a clock */
+}
+
 } // namespace
 
 tms_status tmsi_cuda_attach(tms_context *context, int32_t index) {
@@ -65,6 +76,8 @@ tms_status tmsi_cuda_attach(tms_context *context, int32_t index) {
     context->gpu.isa = is_hopper ? TMS_ISA_SM80 | TMS_ISA_SM90 : TMS_ISA_SM80;
     context->gpu.l2_bytes = properties.l2CacheSize;
     context->gpu.processors = properties.multiProcessorCount;
+    fill_speeds(index, &context->gpu);
+    snprintf(context->gpu.name, sizeof context->gpu.name, "%.63s", properties.name);
     snprintf(context->device_text, sizeof context->device_text,
              "%.64s (sm_%d%d, %d multiprocessors)", properties.name, properties.major,
              properties.minor, properties.multiProcessorCount);

@@ -58,13 +58,14 @@ tms_status tmsi_product_create(tms_context *context, const tms_matrix *matrix,
                                const tms_spmm_problem *given, const float *x, float *y,
                                bool is_cold, tmsi_product *out) {
     tms_spmm_problem problem = *given;
+    const tmsi_machine machine = tmsi_spmm_machine(context, &problem);
     int64_t t = problem.t_max;
     tms_layout layout;
     tms_status status;
 
     out->context = context;
     TMS_TRY(tmsi_spmm_problem_check(&problem));
-    TMS_TRY(tmsi_spmm_layout_choose(&problem, &context->hardware, t, t, false, &layout));
+    TMS_TRY(tmsi_spmm_layout_choose(&problem, &machine, t, t, false, &layout));
     TMS_TRY(tmsi_spmm_plan_create(context, &problem, &layout, &out->plan));
     TMS_TRY(build_image(out, matrix, is_cold));
     TMS_TRY(tmsi_alloc(context, out->plan->work_bytes, 1, &out->work));

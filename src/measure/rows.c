@@ -34,7 +34,7 @@ void tmsi_row_frame_fill(const tms_context *context, const char *rivals, tmsi_ro
     row->t = row->k = row->n = row->bytes = row->resident_bytes = -1;
     row->isa = isa_name(context->hardware.isa);
     row->threads = context->threads;
-    row->device = context->hardware.cpu_name;
+    row->device = context->hardware.name;
     snprintf(out->versions, sizeof out->versions, "tamis %s, %s%s%s", tms_version_text(), COMPILER,
              rivals != NULL && *rivals != '\0' ? ", " : "", rivals != NULL ? rivals : "");
     row->versions = out->versions;

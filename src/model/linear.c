@@ -53,6 +53,7 @@ tms_status tmsi_linear_create(tms_context *context, const tmsi_linear_desc *desc
     tmsi_linear self = {.name = desc->weights[0].name, .k = desc->weights[0].matrix.k};
     tms_matrix matrices[TMSI_LINEAR_WEIGHTS_MAX];
     tms_spmm_problem problem;
+    tmsi_machine machine;
     tms_layout layout;
 
     for (int32_t i = 0; i < desc->count; i++) {
@@ -66,8 +67,9 @@ tms_status tmsi_linear_create(tms_context *context, const tmsi_linear_desc *desc
         memcpy(self.bias + row, desc->biases[i], (size_t)matrices[i].n * sizeof *self.bias);
     problem = describe_problem(desc, &self);
     TMS_TRY(tmsi_spmm_problem_check(&problem));
-    TMS_TRY(tmsi_spmm_layout_choose(&problem, &context->hardware, tmsi_min(T_MIN, desc->t_max),
-                                    desc->t_max, desc->keep_dense, &layout));
+    machine = tmsi_spmm_machine(context, &problem);
+    TMS_TRY(tmsi_spmm_layout_choose(&problem, &machine, tmsi_min(T_MIN, desc->t_max), desc->t_max,
+                                    desc->keep_dense, &layout));
     TMS_TRY(tmsi_spmm_plan_create(context, &problem, &layout, &self.plan));
     TMS_TRY(build_image(context, matrices, desc->count, &layout, &self.image));
     *out = self;

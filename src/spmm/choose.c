@@ -17,9 +17,12 @@ static bool runs_on(const tmsi_spmm_kernel *kernel, const tmsi_hardware *hardwar
     return (kernel->needs & ~hardware->isa) == 0;
 }
 
-const tmsi_hardware *tmsi_spmm_hardware(const tms_context *context,
-                                        const tms_spmm_problem *problem) {
-    return problem->device == TMS_DEVICE_CUDA ? &context->gpu : &context->hardware;
+tmsi_machine tmsi_spmm_machine(const tms_context *context, const tms_spmm_problem *problem) {
+    const bool is_gpu = problem->device == TMS_DEVICE_CUDA;
+    const tmsi_machine machine = {is_gpu ? &context->gpu : &context->hardware,
+                                  is_gpu ? context->gpu_tuning : context->tuning};
+
+    return machine;
 }
 
 tms_part tmsi_spmm_wanted_part(const tmsi_spmm_kernel *kernel, const tms_spmm_problem *problem,
@@ -54,7 +57,8 @@ static bool can_read(const tmsi_spmm_kernel *kernel, const tms_spmm_problem *pro
 /* Cheapest kernel over any part that could be built: dense ones, or those of the problem's own
  * format. */
 static tmsi_spmm_choice propose(const tms_spmm_problem *problem, int64_t t,
-                                const tmsi_hardware *hardware, tms_format format) {
+                                const tmsi_machine *machine, tms_format format) {
+    const tmsi_hardware *hardware = machine->hardware;
     const tmsi_spmm_table table = tmsi_spmm_table_of(hardware);
     tmsi_spmm_choice best = {0};
 
@@ -65,7 +69,7 @@ static tmsi_spmm_choice propose(const tms_spmm_problem *problem, int64_t t,
         if (kernel->format != format || !runs_on(kernel, hardware) || !kernel->fits(problem))
             continue;
         choice.part = tmsi_spmm_wanted_part(kernel, problem, hardware);
-        choice.cost_us = kernel->cost(problem, t, hardware);
+        choice.cost_us = tmsi_spmm_cost(i, problem, t, hardware, machine->tuning);
         if (is_better(&choice, &best))
             best = choice;
     }
@@ -73,7 +77,8 @@ static tmsi_spmm_choice propose(const tms_spmm_problem *problem, int64_t t,
 }
 
 tmsi_spmm_choice tmsi_spmm_choose(const tms_spmm_problem *problem, int64_t t,
-                                  const tmsi_hardware *hardware, const tms_layout *layout) {
+                                  const tmsi_machine *machine, const tms_layout *layout) {
+    const tmsi_hardware *hardware = machine->hardware;
     const tmsi_spmm_table table = tmsi_spmm_table_of(hardware);
     tmsi_spmm_choice best = {0};
 
@@ -88,7 +93,7 @@ tmsi_spmm_choice tmsi_spmm_choose(const tms_spmm_problem *problem, int64_t t,
 
             if (!can_read(kernel, problem, hardware, &layout->parts[p]))
                 continue;
-            choice.cost_us = kernel->cost(problem, t, hardware);
+            choice.cost_us = tmsi_spmm_cost(i, problem, t, hardware, machine->tuning);
             if (is_better(&choice, &best))
                 best = choice;
         }
@@ -109,7 +114,7 @@ static int64_t next_point(int64_t t, int64_t t_max) {
     return tmsi_min(t, t_max);
 }
 
-tms_status tmsi_spmm_ranges(const tms_spmm_problem *problem, const tmsi_hardware *hardware,
+tms_status tmsi_spmm_ranges(const tms_spmm_problem *problem, const tmsi_machine *machine,
                             const tms_layout *layout,
                             tmsi_spmm_range out_ranges[TMSI_SPMM_RANGE_MAX], int32_t *out_count) {
     char text[TMSI_LAYOUT_TEXT_MAX];
@@ -119,7 +124,7 @@ tms_status tmsi_spmm_ranges(const tms_spmm_problem *problem, const tmsi_hardware
         tmsi_spmm_choice choice;
 
         t = next_point(t, problem->t_max);
-        choice = tmsi_spmm_choose(problem, t, hardware, layout);
+        choice = tmsi_spmm_choose(problem, t, machine, layout);
         if (choice.kernel == NULL) {
             tmsi_layout_print(layout, text);
             return tmsi_fail(
@@ -152,7 +157,7 @@ static void add_part(tms_layout *layout, const tmsi_spmm_choice *choice) {
         layout->parts[layout->part_count++] = choice->part;
 }
 
-tms_status tmsi_spmm_layout_choose(const tms_spmm_problem *problem, const tmsi_hardware *hardware,
+tms_status tmsi_spmm_layout_choose(const tms_spmm_problem *problem, const tmsi_machine *machine,
                                    int64_t t_min, int64_t t_max, bool keep_dense, tms_layout *out) {
     bool is_dense = problem->format == TMS_FORMAT_DENSE;
     tms_layout layout = {0};
@@ -161,16 +166,16 @@ tms_status tmsi_spmm_layout_choose(const tms_spmm_problem *problem, const tmsi_h
     layout.n = problem->n;
     layout.k = problem->k;
     if (keep_dense && !is_dense) {
-        tmsi_spmm_choice dense = propose(problem, t_max, hardware, TMS_FORMAT_DENSE);
+        tmsi_spmm_choice dense = propose(problem, t_max, machine, TMS_FORMAT_DENSE);
         add_part(&layout, &dense);
     }
     for (int64_t t = tmsi_max(t_min, 1);; t = next_point(t, t_max)) {
-        tmsi_spmm_choice there = tmsi_spmm_choose(problem, t, hardware, &layout);
-        tmsi_spmm_choice best = propose(problem, t, hardware, problem->format);
+        tmsi_spmm_choice there = tmsi_spmm_choose(problem, t, machine, &layout);
+        tmsi_spmm_choice best = propose(problem, t, machine, problem->format);
 
         if (!is_dense &&
             (keep_dense || best.kernel == NULL || tmsi_spmm_is_reference(best.kernel))) {
-            tmsi_spmm_choice dense = propose(problem, t, hardware, TMS_FORMAT_DENSE);
+            tmsi_spmm_choice dense = propose(problem, t, machine, TMS_FORMAT_DENSE);
             /* Of two references the one of the problem's own format stays. */
             if (keep_dense || (dense.kernel != NULL && !tmsi_spmm_is_reference(dense.kernel)))
                 best = is_better(&dense, &best) ? dense : best;

@@ -1,5 +1,5 @@
 /* Which kernel computes a problem, and which parts an image should have. Pure functions of problem,
- * hardware and kernel table: no clock, no environment, no state. */
+ * hardware, kernel table and tuning table: no clock, no environment, no state. */
 #ifndef TAMIS_SPMM_CHOOSE_H
 #define TAMIS_SPMM_CHOOSE_H
 
@@ -25,25 +25,30 @@ enum { TMSI_SPMM_RANGE_MAX = 64 };
 tms_part tmsi_spmm_wanted_part(const tmsi_spmm_kernel *kernel, const tms_spmm_problem *problem,
                                const tmsi_hardware *hardware);
 
+/* What a problem runs on, as the choice sees it. */
+typedef struct tmsi_machine {
+    const tmsi_hardware *hardware;
+    const tmsi_tuning *tuning;
+} tmsi_machine;
+
 /* What of a context a problem runs on. */
-const tmsi_hardware *tmsi_spmm_hardware(const tms_context *context,
-                                        const tms_spmm_problem *problem);
+tmsi_machine tmsi_spmm_machine(const tms_context *context, const tms_spmm_problem *problem);
 
 /* Cheapest kernel for t tokens among those that read a part of the layout. Ties go to the earlier
  * row; a reference only where nothing else fits. */
 tmsi_spmm_choice tmsi_spmm_choose(const tms_spmm_problem *problem, int64_t t,
-                                  const tmsi_hardware *hardware, const tms_layout *layout);
+                                  const tmsi_machine *machine, const tms_layout *layout);
 
 /* Kernels for t = 1 .. problem->t_max: fills ranges in ascending order, their number in *out_count.
  * TMS_ERR_UNSUPPORTED where no kernel can use the layout. */
-tms_status tmsi_spmm_ranges(const tms_spmm_problem *problem, const tmsi_hardware *hardware,
+tms_status tmsi_spmm_ranges(const tms_spmm_problem *problem, const tmsi_machine *machine,
                             const tms_layout *layout,
                             tmsi_spmm_range out_ranges[TMSI_SPMM_RANGE_MAX], int32_t *out_count);
 
 /* The contract of tms_spmm_layout_choose. A dense part is taken where the problem is dense, where
  * keep_dense asks for it, and where the sparse format has nothing but a reference; a further part
  * only where it gains a tenth for some t. */
-tms_status tmsi_spmm_layout_choose(const tms_spmm_problem *problem, const tmsi_hardware *hardware,
+tms_status tmsi_spmm_layout_choose(const tms_spmm_problem *problem, const tmsi_machine *machine,
                                    int64_t t_min, int64_t t_max, bool keep_dense, tms_layout *out);
 
 #endif

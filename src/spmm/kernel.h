@@ -4,9 +4,10 @@
  *     TMS_KERNEL(name, needs, layout, format, fits, part, accepts, cost, work)
  * or, for kernels of a GPU, cuda/<family>.def, named in cuda/kernels.def, with rows
  * TMS_DEVICE_KERNEL of the same columns.
- * Each of the five last is a function tmsi_spmm_<column>; the row declares them and the kernel
- * itself, tmsi_<name>. Rows may share them. Only the kernel lies in a file with an ISA suffix: the
- * others run on every machine, so they stand in a file without. */
+ * Each of the five last is a function tmsi_spmm_<column> (cost differs between the two tables); the
+ * row declares them and the kernel itself, tmsi_<name>. Rows may share them. Only the kernel lies
+ * in a file with an ISA suffix: the others run on every machine, so they stand in a file without.
+ */
 #ifndef TAMIS_SPMM_KERNEL_H
 #define TAMIS_SPMM_KERNEL_H
 
@@ -14,6 +15,7 @@
 
 #include "base/context.h"
 #include "format/layout.h"
+#include "spmm/tuning.h"
 
 /* One call, all checked: t >= 1, leading dimensions and scale_y are set, pointers that the epilogue
  * needs are there (and only those: the others are NULL), the image's layout is the plan's.
@@ -44,9 +46,11 @@ typedef struct tmsi_spmm_kernel {
     void (*part)(const tms_spmm_problem *problem, const tmsi_hardware *hardware, tms_part *out);
     /* Whether a part of its layout, format and type, but with other parameters, will do. */
     bool (*accepts)(const tms_spmm_problem *problem, const tms_part *part);
-    /* Modelled microseconds for t tokens on one thread, or on the GPU; constants stand in tuning.h.
-     */
+    /* One of the two: modelled microseconds for t tokens on one thread; or how many of each term
+     * (spmm/tuning.h) they take on the GPU, into zeros. */
     double (*cost)(const tms_spmm_problem *problem, int64_t t, const tmsi_hardware *hardware);
+    void (*terms)(const tms_spmm_problem *problem, int64_t t, const tmsi_hardware *hardware,
+                  double out[TMSI_TERM_COUNT]);
     /* Bytes of work for calls of up to t_max tokens. */
     size_t (*work)(const tms_spmm_problem *problem, const tms_part *part, int64_t t_max,
                    int32_t threads);
@@ -66,6 +70,13 @@ typedef struct tmsi_spmm_table {
 
 /* The kernels of a CPU, or of a GPU: none where the library was built without CUDA. */
 tmsi_spmm_table tmsi_spmm_table_of(const tmsi_hardware *hardware);
+
+/* Row i of a machine's table: the terms of a product, and its modelled microseconds by a tuning
+ * table; infinite where that has no price for the kernel. */
+void tmsi_spmm_terms(const tmsi_spmm_kernel *kernel, const tms_spmm_problem *problem, int64_t t,
+                     const tmsi_hardware *hardware, double out[TMSI_TERM_COUNT]);
+double tmsi_spmm_cost(int32_t i, const tms_spmm_problem *problem, int64_t t,
+                      const tmsi_hardware *hardware, const tmsi_tuning *tuning);
 
 static inline bool tmsi_spmm_is_reference(const tmsi_spmm_kernel *kernel) {
     return kernel->needs == 0;

@@ -1,20 +1,25 @@
 #include "spmm/kernel.h"
 
-#define COLUMNS(fits, part, accepts, cost, work)                                                   \
+#include <math.h>
+#include <string.h>
+
+#define COLUMNS(fits, part, accepts, work)                                                         \
     bool tmsi_spmm_##fits(const tms_spmm_problem *problem);                                        \
     void tmsi_spmm_##part(const tms_spmm_problem *problem, const tmsi_hardware *hardware,          \
                           tms_part *out);                                                          \
     bool tmsi_spmm_##accepts(const tms_spmm_problem *problem, const tms_part *part_);              \
-    double tmsi_spmm_##cost(const tms_spmm_problem *problem, int64_t t,                            \
-                            const tmsi_hardware *hardware);                                        \
     size_t tmsi_spmm_##work(const tms_spmm_problem *problem, const tms_part *part_, int64_t t_max, \
                             int32_t threads);
 #define TMS_KERNEL(name, needs, layout, format, fits, part, accepts, cost, work)                   \
     void tmsi_##name(const tmsi_spmm_run *run);                                                    \
-    COLUMNS(fits, part, accepts, cost, work)
+    double tmsi_spmm_##cost(const tms_spmm_problem *problem, int64_t t,                            \
+                            const tmsi_hardware *hardware);                                        \
+    COLUMNS(fits, part, accepts, work)
 #define TMS_DEVICE_KERNEL(name, needs, layout, format, fits, part, accepts, cost, work)            \
     tms_status tmsi_##name(const tmsi_spmm_run *run);                                              \
-    COLUMNS(fits, part, accepts, cost, work)
+    void tmsi_spmm_##cost(const tms_spmm_problem *problem, int64_t t,                              \
+                          const tmsi_hardware *hardware, double out[TMSI_TERM_COUNT]);             \
+    COLUMNS(fits, part, accepts, work)
 #include "spmm/kernels.def"
 #ifdef TAMIS_CUDA
 #include "spmm/cuda/kernels.def"
@@ -22,7 +27,7 @@
 #undef TMS_KERNEL
 #undef TMS_DEVICE_KERNEL
 
-#define ENTRY(name, needs, layout, format, fits, part, accepts, cost, work, run, launch)           \
+#define ENTRY(name, needs, layout, format, fits, part, accepts, cost, terms, work, run, launch)    \
     {name,                                                                                         \
      needs,                                                                                        \
      TMSI_LAYOUT_##layout,                                                                         \
@@ -30,14 +35,16 @@
      tmsi_spmm_##fits,                                                                             \
      tmsi_spmm_##part,                                                                             \
      tmsi_spmm_##accepts,                                                                          \
-     tmsi_spmm_##cost,                                                                             \
+     cost,                                                                                         \
+     terms,                                                                                        \
      tmsi_spmm_##work,                                                                             \
      run,                                                                                          \
      launch},
 
 const tmsi_spmm_kernel tmsi_spmm_kernels[] = {
 #define TMS_KERNEL(name, needs, layout, format, fits, part, accepts, cost, work)                   \
-    ENTRY(#name, needs, layout, format, fits, part, accepts, cost, work, tmsi_##name, NULL)
+    ENTRY(#name, needs, layout, format, fits, part, accepts, tmsi_spmm_##cost, NULL, work,         \
+          tmsi_##name, NULL)
 #include "spmm/kernels.def"
 #undef TMS_KERNEL
 };
@@ -45,13 +52,19 @@ const tmsi_spmm_kernel tmsi_spmm_kernels[] = {
 const int32_t tmsi_spmm_kernel_count =
     (int32_t)(sizeof tmsi_spmm_kernels / sizeof tmsi_spmm_kernels[0]);
 
+_Static_assert(sizeof tmsi_spmm_kernels / sizeof tmsi_spmm_kernels[0] <= TMSI_TUNING_KERNELS_MAX,
+               "a tuning table has room for every row");
+
 #ifdef TAMIS_CUDA
 static const tmsi_spmm_kernel device_kernels[] = {
 #define TMS_DEVICE_KERNEL(name, needs, layout, format, fits, part, accepts, cost, work)            \
-    ENTRY(#name, needs, layout, format, fits, part, accepts, cost, work, NULL, tmsi_##name)
+    ENTRY(#name, needs, layout, format, fits, part, accepts, NULL, tmsi_spmm_##cost, work, NULL,   \
+          tmsi_##name)
 #include "spmm/cuda/kernels.def"
 #undef TMS_DEVICE_KERNEL
 };
+_Static_assert(sizeof device_kernels / sizeof device_kernels[0] <= TMSI_TUNING_KERNELS_MAX,
+               "a tuning table has room for every row");
 #endif
 
 tmsi_spmm_table tmsi_spmm_table_of(const tmsi_hardware *hardware) {
@@ -66,6 +79,29 @@ tmsi_spmm_table tmsi_spmm_table_of(const tmsi_hardware *hardware) {
 #endif
     }
     return table;
+}
+
+void tmsi_spmm_terms(const tmsi_spmm_kernel *kernel, const tms_spmm_problem *problem, int64_t t,
+                     const tmsi_hardware *hardware, double out[TMSI_TERM_COUNT]) {
+    memset(out, 0, TMSI_TERM_COUNT * sizeof *out);
+    if (kernel->terms != NULL)
+        kernel->terms(problem, t, hardware, out);
+    else
+        out[TMSI_TERM_MODEL] = kernel->cost(problem, t, hardware);
+}
+
+double tmsi_spmm_cost(int32_t i, const tms_spmm_problem *problem, int64_t t,
+                      const tmsi_hardware *hardware, const tmsi_tuning *tuning) {
+    const double *price = tuning->price[i];
+    double terms[TMSI_TERM_COUNT], cost = 0.0;
+    bool is_priced = false;
+
+    tmsi_spmm_terms(&tmsi_spmm_table_of(hardware).kernels[i], problem, t, hardware, terms);
+    for (int term = 0; term < TMSI_TERM_COUNT; term++) {
+        cost += terms[term] * price[term];
+        is_priced |= price[term] > 0.0;
+    }
+    return is_priced ? cost : INFINITY;
 }
 
 bool tmsi_spmm_fits_any(const tms_spmm_problem *problem) {

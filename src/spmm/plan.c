@@ -7,6 +7,7 @@
 
 tms_status tmsi_spmm_plan_create(tms_context *context, const tms_spmm_problem *problem,
                                  const tms_layout *layout, tms_spmm_plan **out_plan) {
+    const tmsi_machine machine = tmsi_spmm_machine(context, problem);
     tms_spmm_plan *plan = NULL;
     tms_status status = TMS_OK;
 
@@ -14,8 +15,7 @@ tms_status tmsi_spmm_plan_create(tms_context *context, const tms_spmm_problem *p
     plan->context = context;
     plan->problem = *problem;
     plan->layout = *layout;
-    TMS_TRY(tmsi_spmm_ranges(problem, tmsi_spmm_hardware(context, problem), layout, plan->ranges,
-                             &plan->range_count));
+    TMS_TRY(tmsi_spmm_ranges(problem, &machine, layout, plan->ranges, &plan->range_count));
     for (int32_t i = 0; i < plan->range_count; i++) {
         const tmsi_spmm_range *range = &plan->ranges[i];
         size_t bytes =

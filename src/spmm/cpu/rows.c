@@ -6,7 +6,7 @@
 #include "format/layout/bsr_panel.h"
 #include "format/layout/dense_panel.h"
 #include "spmm/cpu/f32.h"
-#include "spmm/tuning.h"
+#include "spmm/cpu/tuning.h"
 
 bool tmsi_spmm_fits_f32(const tms_spmm_problem *problem) {
     return tmsi_spmm_is_f32(problem);

@@ -7,7 +7,7 @@
 #include "format/layout/nm24_n.h"
 #include "format/layout/nm24_t.h"
 #include "spmm/cpu/f32.h"
-#include "spmm/tuning.h"
+#include "spmm/cpu/tuning.h"
 
 bool tmsi_spmm_fits_nm24(const tms_spmm_problem *problem) {
     return tmsi_spmm_is_f32(problem) && problem->keep == 2 && problem->group == 4;

@@ -32,21 +32,26 @@ tmsi_nm24_grid tmsi_nm24_grid_of(int64_t n, int64_t t, int64_t rows, int64_t tok
 
 /* A launch, then waves of cluster tiles over pairs of multiprocessors: a tile takes so long a block
  * of k, and so long on top to begin and store. Epilogue and memory bandwidth are left out: they are
- * in the constants, measured on plain products that stream their weights. */
-static double cost(const tms_spmm_problem *problem, int64_t t, const tmsi_hardware *hardware,
-                   const tmsi_nm24_tuning *tile) {
-    const tmsi_nm24_grid grid = tmsi_nm24_grid_of(problem->n, t, tile->rows, tile->tokens);
+ * in the prices, measured on plain products that stream their weights. */
+static void count_terms(const tms_spmm_problem *problem, int64_t t, const tmsi_hardware *hardware,
+                        int64_t rows, int64_t tokens, double out[TMSI_TERM_COUNT]) {
+    const tmsi_nm24_grid grid = tmsi_nm24_grid_of(problem->n, t, rows, tokens);
     const int64_t pairs = tmsi_max(hardware->processors / 2, 1);
     const double waves = (double)tmsi_div_up(grid.clusters_n * grid.clusters_t, pairs);
 
-    return tile->launch_us +
-           waves * ((double)tmsi_div_up(problem->k, 64) * tile->block_us + tile->tile_us);
+    out[TMSI_TERM_LAUNCH] = 1.0;
+    out[TMSI_TERM_BLOCK] = waves * (double)tmsi_div_up(problem->k, 64);
+    out[TMSI_TERM_TILE] = waves;
 }
 
-#define NM24_COST(tile, ...)                                                                       \
-    double tmsi_spmm_cost_nm24_##tile(const tms_spmm_problem *problem, int64_t t,                  \
-                                      const tmsi_hardware *hardware) {                             \
-        const tmsi_nm24_tuning tuning = __VA_ARGS__;                                               \
-        return cost(problem, t, hardware, &tuning);                                                \
+#define NM24_COST(rows, tokens)                                                                    \
+    void tmsi_spmm_cost_nm24_##rows##x##tokens(const tms_spmm_problem *problem, int64_t t,         \
+                                               const tmsi_hardware *hardware,                      \
+                                               double out[TMSI_TERM_COUNT]) {                      \
+        count_terms(problem, t, hardware, rows, tokens, out);                                      \
     }
-TMSI_TUNING_NM24_SM90(NM24_COST)
+NM24_COST(256, 192)
+NM24_COST(256, 160)
+NM24_COST(128, 256)
+NM24_COST(128, 128)
+NM24_COST(64, 64)

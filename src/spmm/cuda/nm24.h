@@ -17,12 +17,6 @@ typedef struct tmsi_nm24_grid {
 /* Sharing x saves more, but an odd number of tiles along n would leave one idle. */
 tmsi_nm24_grid tmsi_nm24_grid_of(int64_t n, int64_t t, int64_t rows, int64_t tokens);
 
-/* A tile's measured constants, in microseconds. */
-typedef struct tmsi_nm24_tuning {
-    int64_t rows, tokens;
-    double launch_us, block_us, tile_us;
-} tmsi_nm24_tuning;
-
 #ifdef __cplusplus
 }
 #endif
