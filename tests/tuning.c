@@ -45,6 +45,7 @@ static void other_gpus_get_the_first_chips_prices_scaled(void **state) {
         assert_true(fabs(b[TMSI_TERM_BLOCK] - a[TMSI_TERM_BLOCK] / 2.0) < 1e-12);
         assert_true(fabs(b[TMSI_TERM_TILE] - a[TMSI_TERM_TILE] / 2.0) < 1e-12);
         assert_true(fabs(b[TMSI_TERM_MEMORY] - a[TMSI_TERM_MEMORY] * 2.0) < 1e-12);
+        assert_true(fabs(b[TMSI_TERM_PASS] - a[TMSI_TERM_PASS] * 2.0) < 1e-12);
     }
     other.mhz = other.gb_per_s = 0.0; /* not known */
     tmsi_tuning_fill(&other, &scaled);

@@ -93,15 +93,19 @@ void tmsi_spmm_terms(const tmsi_spmm_kernel *kernel, const tms_spmm_problem *pro
 double tmsi_spmm_cost(int32_t i, const tms_spmm_problem *problem, int64_t t,
                       const tmsi_hardware *hardware, const tmsi_tuning *tuning) {
     const double *price = tuning->price[i];
-    double terms[TMSI_TERM_COUNT], cost = 0.0;
+    double terms[TMSI_TERM_COUNT];
     bool is_priced = false;
 
     tmsi_spmm_terms(&tmsi_spmm_table_of(hardware).kernels[i], problem, t, hardware, terms);
     for (int term = 0; term < TMSI_TERM_COUNT; term++) {
-        cost += terms[term] * price[term];
         is_priced |= price[term] > 0.0;
+        terms[term] *= price[term];
     }
-    return is_priced ? cost : INFINITY;
+    if (!is_priced)
+        return INFINITY;
+    return terms[TMSI_TERM_LAUNCH] +
+           fmax(terms[TMSI_TERM_BLOCK] + terms[TMSI_TERM_TILE], terms[TMSI_TERM_MEMORY]) +
+           terms[TMSI_TERM_PASS] + terms[TMSI_TERM_MODEL];
 }
 
 bool tmsi_spmm_fits_any(const tms_spmm_problem *problem) {

@@ -6,7 +6,7 @@
 #include "spmm/kernel.h"
 
 /* Each file of cuda/tuning/ twice: its prices, then what chip they are of. */
-#define TMS_PRICE(kernel, launch, block, tile, mb) {kernel, {launch, block, tile, mb, 0.0}},
+#define TMS_PRICE(kernel, ...) {kernel, {__VA_ARGS__}},
 #define TMS_CHIP(name, processors, mhz, gb_per_s)
 static const tmsi_price h100[] = {
 #include "spmm/cuda/tuning/h100.def"
@@ -18,7 +18,7 @@ static const tmsi_price h200[] = {
 #undef TMS_CHIP
 
 #define COUNT_OF(array) ((int32_t)(sizeof(array) / sizeof(array)[0]))
-#define TMS_PRICE(kernel, launch, block, tile, mb)
+#define TMS_PRICE(kernel, ...)
 const tmsi_chip tmsi_chips[] = {
 #define TMS_CHIP(name, processors, mhz, gb_per_s)                                                  \
     {name, processors, mhz, gb_per_s, h100, COUNT_OF(h100)},
@@ -83,6 +83,7 @@ static void fill_gpu(const tmsi_hardware *hardware, tmsi_tuning *out) {
                 out->price[i][TMSI_TERM_BLOCK] *= clock;
                 out->price[i][TMSI_TERM_TILE] *= clock;
                 out->price[i][TMSI_TERM_MEMORY] *= memory;
+                out->price[i][TMSI_TERM_PASS] *= memory;
                 break;
             }
 }

@@ -1,9 +1,13 @@
 /* Tuning tables: what the choice knows of a machine beyond its description.
  *
- * A GPU kernel's time is a sum over terms: how many of each a product takes is the kernel's `cost`
- * (a row's column, spmm/kernel.h), what one costs is the table's price, in microseconds. A CPU
- * kernel's time is its own model's, times a price that is 1 unless measured. So a table is plain
- * numbers, a fit is linear, and a choice is a pure function of problem, hardware and table. */
+ * A GPU kernel's time is made of terms: how many of each a product takes is the kernel's `cost` (a
+ * row's column, spmm/kernel.h), what one costs is the table's price, in microseconds:
+ *
+ *     launches + max(steps + tiles, megabytes) + second pass
+ *
+ * where the multiprocessors and the memory work at the same time, so the slower of them counts. A
+ * CPU kernel's time is its own model's, times a price that is 1 unless measured. So a table is
+ * plain numbers, and a choice a pure function of problem, hardware and table. */
 #ifndef TAMIS_SPMM_TUNING_H
 #define TAMIS_SPMM_TUNING_H
 
@@ -17,7 +21,8 @@
     X(LAUNCH, "launch_us") /* kernels launched */                                                  \
     X(BLOCK, "block_us")   /* steps of the inner loop, on the busiest multiprocessor */            \
     X(TILE, "tile_us")     /* tiles begun and stored, on the busiest multiprocessor */             \
-    X(MEMORY, "mb_us")     /* megabytes (10^6) to and from the GPU's memory, beyond the above */   \
+    X(MEMORY, "mb_us")     /* megabytes (10^6) to and from the GPU's memory meanwhile */           \
+    X(PASS, "pass_us")     /* megabytes of a pass over y or over sums that follows the product */  \
     X(MODEL, "scale")      /* microseconds of a CPU kernel's own model */
 
 typedef enum tmsi_term {
