@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Holds the walls between the rooms of src/: a quoted include goes only to a room that its own room
-may see, and names it ("base/status.h"). Also: the command and the examples see the public header
+may see, and names it ("base/status.h"). Also: command, examples and Python see the public header
 alone, OpenMP stays in base, and assembly in src/cuda/ptx."""
 import re
 import sys
@@ -61,7 +61,7 @@ def check_room_include(path, name):
 
 
 def check_user_include(path, name):
-    """The command and the examples: the public header and files beside the includer."""
+    """Command, examples and Python: the public header and files beside the includer."""
     if name == "tamis.h" or "/" not in name and (ROOT / path).parent.joinpath(name).is_file():
         return None
     return f'"{name}": {path.split("/")[0]} sees the public header alone'
@@ -76,7 +76,7 @@ def check_include(path, quote, name):
         return None
     if top == "src":
         return check_room_include(path, name)
-    if top in ("cli", "examples"):
+    if top in ("cli", "examples", "python"):
         return check_user_include(path, name)
     return None  # tests, fuzz and bench see everything
 
@@ -84,7 +84,7 @@ def check_include(path, quote, name):
 def main():
     problems = []
     asm = Exceptions("asm")
-    tops = ("include", "src", "cli", "examples", "tests", "fuzz", "bench")
+    tops = ("include", "src", "cli", "examples", "python", "tests", "fuzz", "bench")
     files = sorted(p for top in tops for p in (ROOT / top).rglob("*")
                    if p.suffix in (".c", ".h", ".def", ".cu", ".cuh"))
     for file in files:

@@ -1,0 +1,41 @@
+/* Kinds: what a product must know of an image besides its bytes. A kind's number is a hash of its
+ * content, so a compiled graph that holds the number finds the kind in another process too, once a
+ * weight of that kind was made there. Kinds and their plans live as long as the process. All calls
+ * are made with the interpreter's lock held. */
+#ifndef TAMIS_KINDS_H
+#define TAMIS_KINDS_H
+
+#include "core.h"
+
+enum { KIND_BUCKETS = 32 }; /* plans for up to 1, 2, 4 ... tokens */
+
+/* One problem but for its number of tokens. */
+typedef struct kind_plans {
+    int32_t context;
+    tms_dtype x_type;
+    uint32_t epilogue;
+    tms_activation activation;
+    tms_spmm_plan *plans[KIND_BUCKETS];
+} kind_plans;
+
+typedef struct core_kind {
+    int64_t id;
+    tms_image image; /* data is NULL */
+    double density;
+    int32_t format, keep, group, block_rows, block_columns;
+    int32_t w_type;
+    kind_plans *plans;
+    int32_t plan_count;
+} core_kind;
+
+/* NULL and an exception where nothing has that number. */
+core_kind *core_kind_find(int64_t id);
+/* The plan for t tokens, made where it is not there; NULL and the library's status in *out_status
+ * where it cannot be made. No exception. */
+tms_spmm_plan *core_kind_plan(core_kind *kind, int32_t context, tms_device device, tms_dtype x_type,
+                              uint32_t epilogue, tms_activation activation, int64_t t,
+                              tms_status *out_status);
+
+extern PyMethodDef core_kind_methods[];
+
+#endif

@@ -1,0 +1,471 @@
+"""SparseWeight: what a sparse module holds in place of its weight. The contract:
+
+**What is stored.** Canonical components (docs/formats.md): the parameter ``values`` and the buffers
+``index`` (nm) or ``columns`` and ``offsets`` (csr, bsr). A module that names its SparseWeight
+``weight`` has state_dict keys ``fc.weight.values``, ``fc.weight.index``: exactly the entries that
+``tamis pack`` writes. Components of another number of non-zeros load too, and so does a dense
+``fc.weight``, which is encoded and must hold the pattern.
+
+**What is derived.** ``image`` (kernel-ready bytes) and ``bias32`` (the bias in float32) are
+non-persistent buffers, built at the first use and again when ``values`` (another tensor, or its
+version counter), the device or the input's type changed. ``refresh()`` builds them at once: needed
+before ``torch.compile`` or a CUDA-graph capture only where the weight was never used, and after
+values changed behind a compiled graph's back. It writes into the same memory where sizes agree, so
+captured graphs see the new weight. Copies, pickles and moves drop what is derived.
+
+**The call.** ``weight(x, bias=None, activation="none", residual=None, gate=False)`` is
+``act(F.linear(x, w, bias)) + residual``; with gate (rows of w are gate and up in turn, see
+``interleave``) ``act(y[..., 0::2]) * y[..., 1::2] + residual``. x has any axes before the last, and
+w's type; under autocast x is cast, and the image is in autocast's type. Without gradients it is one
+operator, ``tamis::product``; with gradients (x, values or bias want one, grad mode is on) it is
+``tamis::linear`` and torch's own operations behind it. activation is one of ``ACTIVATIONS``.
+
+**Compiled.** With gradients wanted for ``values``, the image is built in the graph at every call.
+Otherwise the graph reads the buffers ``image`` and ``bias32`` as they are.
+
+**Questions.** ``shape``, ``dtype``, ``device``, ``requires_grad`` as of a tensor; ``to_dense()``;
+``kernel(t)``, ``describe(t)``, ``resident_bytes``, ``density``, ``has_dense``.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from .. import _context, _core
+from . import _images, _ops
+from ._formats import INDEX_NAMES, Shape, to_dense
+
+ACTIVATIONS = ("none", "relu", "relu2", "gelu", "gelu_tanh", "silu")
+
+
+class _Ready(NamedTuple):
+    """What the derived buffers were made from."""
+
+    values: Tensor
+    version: int
+    dtype: torch.dtype  # of inputs
+    kind: int
+    fuses_gate: bool
+    layout: bytes
+    bias: Tensor | None
+    bias_version: int
+
+
+def _version(tensor: Tensor) -> int:
+    return 0 if tensor.is_inference() else tensor._version
+
+
+def activate(y: Tensor, activation: str) -> Tensor:
+    """An activation by its name, in torch's operations."""
+    if activation == "none":
+        return y
+    if activation == "relu2":
+        return F.relu(y).square()
+    if activation in ("gelu", "gelu_tanh"):
+        return F.gelu(y, approximate="tanh" if activation == "gelu_tanh" else "none")
+    if activation == "relu":
+        return F.relu(y)
+    if activation == "silu":
+        return F.silu(y)
+    raise _core.InvalidError(f'activation is "{activation}", but must be one of {ACTIVATIONS}')
+
+
+def interleave(gate: Tensor, up: Tensor) -> Tensor:
+    """Rows (of weights, components or biases) in turn, gate first, as ``gate=True`` wants them."""
+    return torch.stack((gate, up), 1).flatten(0, 1)
+
+
+class SparseWeight(nn.Module):
+    """A weight of n x k in a sparse format, and the product with it. The module's docstring is the
+    contract."""
+
+    values: nn.Parameter
+    image: Tensor | None
+    bias32: Tensor | None
+    _ready: _Ready | None
+
+    def __init__(
+        self,
+        format: str,
+        shape: Shape,
+        components: dict[str, Tensor],
+        *,
+        requires_grad: bool = False,
+        keep_dense: bool = False,
+        t_max: int = 16384,
+    ) -> None:
+        super().__init__()
+        if format not in INDEX_NAMES:
+            raise _core.InvalidError(
+                f'format is "{format}", but must be one of {", ".join(INDEX_NAMES)}'
+            )
+        self.format = format
+        self._shape = Shape(*shape)
+        self.keep_dense = keep_dense
+        self.t_max = t_max
+        self.values = nn.Parameter(components["values"], requires_grad)
+        for name in INDEX_NAMES[format]:
+            self.register_buffer(name, components[name])
+        self.register_buffer("image", None, persistent=False)
+        self.register_buffer("bias32", None, persistent=False)
+        self._ready = None
+
+    @classmethod
+    def from_dense(
+        cls,
+        weight: Tensor,
+        format: str,
+        *,
+        keep: int = 0,
+        group: int = 0,
+        block: tuple[int, int] = (0, 0),
+        requires_grad: bool = False,
+        keep_dense: bool = False,
+        t_max: int = 16384,
+    ) -> SparseWeight:
+        """Encodes a dense weight, which must hold the pattern (nm: keep of every group), on its
+        device. requires_grad makes the kept values trainable."""
+        components = _images.encode(weight, format, keep, group, block)
+        return cls(
+            format,
+            Shape(weight.shape[0], weight.shape[1], keep, group, *block),
+            components,
+            requires_grad=requires_grad,
+            keep_dense=keep_dense,
+            t_max=t_max,
+        )
+
+    # ---- what it is
+
+    @property
+    def shape(self) -> torch.Size:
+        """Of the dense weight: [n, k]."""
+        return torch.Size(self._shape[:2])
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Of the values."""
+        return self.values.dtype
+
+    @property
+    def device(self) -> torch.device:
+        return self.values.device
+
+    @property
+    def density(self) -> float:
+        """Share of weights stored."""
+        return min(1.0, self.values.numel() / max(1, self._shape.n * self._shape.k))
+
+    @property
+    def index_tensors(self) -> list[Tensor]:
+        """Components beside values, in the order of docs/formats.md."""
+        return _images.index_of(self.format, self)
+
+    @property
+    def resident_bytes(self) -> int:
+        """Memory of components and image."""
+        held = [self.values, *self.index_tensors, self.image]
+        return sum(part.numel() * part.element_size() for part in held if part is not None)
+
+    @property
+    def has_dense(self) -> bool:
+        """Whether the image holds the dense weight too, or nothing else."""
+        ready = self._ready or self.refresh()
+        return any(part[1] == "dense" for part in _core.layout_parts(ready.layout))
+
+    def to_dense(self) -> Tensor:
+        """The dense weight [n, k]; differentiable in values."""
+        return to_dense(self.format, self.values, self.index_tensors, self._shape)
+
+    def describe(
+        self,
+        t: int,
+        *,
+        activation: str = "none",
+        bias: bool = False,
+        residual: bool = False,
+        gate: bool = False,
+    ) -> tuple[str, str]:
+        """The kernel for t rows of input, and a line a range of rows with modelled times."""
+        ready = self._ready or self.refresh()
+        is_cuda = self.device.type == "cuda"
+        kernel, text = _core.plan_describe(
+            _images.context_of(self.device),
+            _context.CUDA if is_cuda else _context.CPU,
+            ready.kind,
+            _images.NUMBERS[ready.dtype if is_cuda else torch.float32],
+            activation,
+            bias,
+            residual,
+            gate,
+            t,
+        )
+        return str(kernel), text
+
+    def kernel(self, t: int) -> str:
+        """Name of the kernel that serves t rows of input."""
+        return self.describe(t)[0]
+
+    def extra_repr(self) -> str:
+        n, k, keep, group, *block = self._shape
+        pattern = {"nm": f"{keep}:{group}", "bsr": f"block {block[0]}x{block[1]}"}
+        return f"{n}x{k}, {pattern.get(self.format, self.format)}, {self.density:.0%} stored"
+
+    # ---- the product
+
+    def forward(
+        self,
+        x: Tensor,
+        bias: Tensor | None = None,
+        activation: str = "none",
+        residual: Tensor | None = None,
+        gate: bool = False,
+    ) -> Tensor:
+        if torch.compiler.is_compiling():
+            return self._traced(x, bias, activation, residual, gate)
+        if torch._C._is_any_autocast_enabled():
+            x, residual = _autocast(x), None if residual is None else _autocast(residual)
+        values = self._parameters["values"]
+        ready = self._ready
+        if (
+            ready is None
+            or ready.values is not values
+            or ready.version != _version(values)
+            or ready.dtype is not x.dtype
+        ):
+            ready = self._prepare(x)
+        if torch.is_grad_enabled() and self._wants_grad(x, bias, residual):
+            return self._differentiable(x, bias, activation, residual, gate, ready.kind)
+        if gate and not ready.fuses_gate:
+            return self._composed(x, self._bias32(bias, ready), activation, residual, ready.kind)
+        n = self._shape.n
+        return _ops.product(  # type: ignore[no-any-return]
+            x,
+            self._buffers["image"],
+            bias if bias is None else self._bias32(bias, ready),
+            residual,
+            ready.kind,
+            n // 2 if gate else n,
+            activation,
+            gate,
+        )
+
+    def _wants_grad(self, x: Tensor, bias: Tensor | None, residual: Tensor | None) -> bool:
+        return (
+            x.requires_grad
+            or self.values.requires_grad
+            or (bias is not None and bias.requires_grad)
+            or (residual is not None and residual.requires_grad)
+        )
+
+    def _differentiable(
+        self,
+        x: Tensor,
+        bias: Tensor | None,
+        activation: str,
+        residual: Tensor | None,
+        gate: bool,
+        kind: int,
+        image: Tensor | None = None,
+    ) -> Tensor:
+        """The product alone in one operator; what is behind it in torch's, which differentiate."""
+        y = _ops.linear(
+            x,
+            self.values,
+            self.index_tensors,
+            self.image if image is None else image,
+            bias,
+            kind,
+            self.format,
+            list(self._shape),
+        )
+        return _behind(y, activation, residual, gate)
+
+    def _composed(
+        self, x: Tensor, bias32: Tensor | None, activation: str, residual: Tensor | None, kind: int
+    ) -> Tensor:
+        """Gate and up where no kernel fuses them."""
+        y = _ops.product(x, self.image, bias32, None, kind, self._shape.n, "none", False)
+        return _behind(y, activation, residual, True)
+
+    def _bias32(self, bias: Tensor | None, ready: _Ready) -> Tensor | None:
+        if bias is None or bias.dtype is torch.float32:
+            return bias
+        if ready.bias is not bias or ready.bias_version != _version(bias):
+            ready = self._set_bias(bias, ready)
+        return self._buffers["bias32"]
+
+    def _set_bias(self, bias: Tensor, ready: _Ready) -> _Ready:
+        """Remembers a bias in float32, in the same memory where there is some."""
+        self.bias32 = _renew(self.bias32, bias.detach().float())
+        self._ready = ready._replace(bias=bias, bias_version=_version(bias))
+        return self._ready
+
+    def _traced(
+        self, x: Tensor, bias: Tensor | None, activation: str, residual: Tensor | None, gate: bool
+    ) -> Tensor:
+        """What torch.compile and torch.export see."""
+        if torch.is_autocast_enabled(x.device.type):
+            dtype = torch.get_autocast_dtype(x.device.type)
+            x, residual = x.to(dtype), None if residual is None else residual.to(dtype)
+        ready = self._ready
+        if ready is None or self.image is None or ready.dtype != x.dtype:
+            raise _core.InvalidError(
+                f"a sparse weight of {self._shape.n} x {self._shape.k} has no image for inputs of "
+                f"{x.dtype} yet: call the model once, or tamis.refresh(model), before it is "
+                "compiled"
+            )
+        if torch.is_grad_enabled() and self._wants_grad(x, bias, residual):
+            image = self.image
+            if self.values.requires_grad:
+                image = _ops.pack(
+                    self.values,
+                    self.index_tensors,
+                    self.format,
+                    list(self._shape),
+                    x.dtype,
+                    self.image.numel(),
+                    self.keep_dense,
+                    self.t_max,
+                )
+            return self._differentiable(x, bias, activation, residual, gate, ready.kind, image)
+        if bias is not None and bias.dtype != torch.float32:
+            bias = self.bias32 if self.bias32 is not None else bias.float()
+        if gate and not ready.fuses_gate:
+            return self._composed(x, bias, activation, residual, ready.kind)
+        n = self._shape.n // 2 if gate else self._shape.n
+        return _ops.product(  # type: ignore[no-any-return]
+            x, self.image, bias, residual, ready.kind, n, activation, gate
+        )
+
+    # ---- what is derived
+
+    def refresh(self, dtype: torch.dtype | None = None, bias: Tensor | None = None) -> _Ready:
+        """Builds the image now, for inputs of dtype (default: the values' type), and remembers
+        bias in float32. Not inside a CUDA-graph capture."""
+        if self.values.is_meta:
+            raise _core.InvalidError(
+                "a sparse weight on the meta device has no values to build an image of: load a "
+                "state_dict with assign=True, or to_empty() and load it, first"
+            )
+        if self.device.type == "cuda" and torch.cuda.is_current_stream_capturing():
+            raise _core.InvalidError(
+                f"the sparse weight of {self._shape.n} x {self._shape.k} changed or was never "
+                "used, and its image cannot be built inside a CUDA-graph capture: call the model "
+                "once, or tamis.refresh(model), before capturing"
+            )
+        dtype = dtype or self.values.dtype
+        with torch.no_grad():
+            image, kind, layout = _images.build(
+                self.format,
+                self.values,
+                self.index_tensors,
+                self._shape,
+                dtype,
+                keep_dense=self.keep_dense,
+                t_max=self.t_max,
+            )
+            self.image = _renew(self.image, image)
+        self._ready = _Ready(
+            values=self.values,
+            version=_version(self.values),
+            dtype=dtype,
+            kind=kind,
+            fuses_gate=False,
+            layout=layout,
+            bias=None,
+            bias_version=0,
+        )
+        self._ready = self._ready._replace(fuses_gate=self._can_fuse_gate())
+        if bias is not None and bias.dtype is not torch.float32:
+            self._set_bias(bias, self._ready)
+        return self._ready
+
+    def _can_fuse_gate(self) -> bool:
+        if self._shape.n % 2:
+            return False
+        try:
+            self.describe(1, activation="silu", gate=True)
+        except _core.Error:
+            return False
+        return True
+
+    def _prepare(self, x: Tensor) -> _Ready:
+        if x.is_meta and self.values.is_meta:
+            self.image = torch.empty(0, dtype=torch.uint8, device="meta")
+            return _Ready(self.values, 0, x.dtype, 0, True, b"", None, 0)
+        if x.device != self.values.device:
+            raise _core.InvalidError(
+                f"x is on {x.device}, but the sparse weight on {self.values.device}"
+            )
+        if x.dtype != self.values.dtype and not torch.is_autocast_enabled(x.device.type):
+            raise _core.InvalidError(
+                f"x is {x.dtype}, but the sparse weight {self.values.dtype}: convert one of them, "
+                "or use autocast"
+            )
+        return self.refresh(x.dtype)
+
+    def _drop(self) -> None:
+        self._buffers["image"] = None
+        self._buffers["bias32"] = None
+        self._ready = None
+
+    def _apply(self, fn: Any, recurse: bool = True) -> SparseWeight:
+        self._drop()  # another device or type wants another image
+        super()._apply(fn, recurse)
+        return self
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = dict(self.__dict__)
+        state["_ready"] = None
+        state["_buffers"] = {**self._buffers, "image": None, "bias32": None}
+        return state
+
+    # ---- loading
+
+    def _load_from_state_dict(
+        self, state_dict: dict[str, Any], prefix: str, *args: Any, **kwargs: Any
+    ) -> None:
+        dense = state_dict.pop(prefix[:-1], None) if prefix.endswith(".") else None
+        if dense is not None:
+            block = (self._shape.block_rows, self._shape.block_columns)
+            weight = dense.detach().to(self.dtype)
+            parts = _images.encode(weight, self.format, *self._shape[2:4], block)
+            state_dict.update({prefix + name: part for name, part in parts.items()})
+        if self.format != "nm":
+            self._take_sizes(state_dict, prefix)
+        super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
+        self._ready = None
+
+    def _take_sizes(self, state_dict: dict[str, Any], prefix: str) -> None:
+        """csr and bsr have as many entries as the weight that is loaded."""
+        values = state_dict.get(prefix + "values")
+        columns = state_dict.get(prefix + "columns")
+        if values is None or columns is None or values.shape == self.values.shape:
+            return
+        fresh = torch.empty_like(values, dtype=self.dtype, device=self.device)
+        self.values = nn.Parameter(fresh, self.values.requires_grad)
+        self._buffers["columns"] = torch.empty_like(columns, device=self.device)
+
+
+def _autocast(x: Tensor) -> Tensor:
+    kind = x.device.type
+    if torch.is_autocast_enabled(kind) and x.is_floating_point():
+        return x.to(torch.get_autocast_dtype(kind))
+    return x
+
+
+def _behind(y: Tensor, activation: str, residual: Tensor | None, gate: bool) -> Tensor:
+    y = activate(y[..., 0::2], activation) * y[..., 1::2] if gate else activate(y, activation)
+    return y if residual is None else y + residual
+
+
+def _renew(old: Tensor | None, new: Tensor) -> Tensor:
+    """new's content, in old's memory where that fits: captured graphs hold on to its address."""
+    if old is None or old.shape != new.shape or old.device != new.device or old.is_inference():
+        return new
+    return old.copy_(new)
