@@ -1,0 +1,93 @@
+/* The columns of the nm24 tables from Ampere on: cost, and work memory. Types and pattern are those
+ * of the kernels for Hopper (nm24.c). */
+#include "spmm/cuda/nm24_sm80.h"
+
+#include "base/dtype.h"
+#include "base/memory.h"
+#include "spmm/kernel.h"
+
+/* CTAs that occupy a GPU of some hundred multiprocessors, and blocks of k that a split must have
+ * for it to be worth the second kernel. */
+enum { SPLIT_CTAS = 128, SPLIT_BLOCKS = 64, SPLITS_MAX = 16 };
+
+int32_t tmsi_nm24_sm80_splits(int64_t n, int64_t t, int64_t k_blocks, int64_t rows,
+                              int64_t tokens) {
+    const int64_t tiles = tmsi_div_up(n, rows) * tmsi_div_up(t, tokens);
+    const int64_t splits = tmsi_min(SPLIT_CTAS / tiles, k_blocks / SPLIT_BLOCKS);
+
+    return (int32_t)tmsi_max(tmsi_min(splits, SPLITS_MAX), 1);
+}
+
+static int64_t k_blocks_of(const tms_spmm_problem *problem) {
+    const int64_t element_bytes = (int64_t)tmsi_dtype_bytes(problem->x_type);
+
+    return tmsi_div_up(problem->k, tmsi_nm24_sm80_depth(element_bytes));
+}
+
+/* What passes through the GPU's memory at least: w, x and y, once. */
+static double megabytes_of(const tms_spmm_problem *problem, int64_t t) {
+    const double block = 64.0 * 64.0 + 512.0 * 2.0 / (double)tmsi_dtype_bytes(problem->x_type);
+    const double w = (double)tmsi_div_up(problem->n, 64) * (double)k_blocks_of(problem) * block;
+    const double x = (double)problem->k * (double)tmsi_dtype_bytes(problem->x_type);
+    const double y = (double)problem->n * (double)tmsi_dtype_bytes(problem->y_type);
+
+    return (w + (double)t * (x + y)) / 1e6;
+}
+
+/* Tiles, of which a multiprocessor runs several side by side: a step is a block of k of one of
+ * them.
+ */
+static void count_terms(const tms_spmm_problem *problem, int64_t t, const tmsi_hardware *hardware,
+                        int64_t rows, int64_t tokens, int32_t splits, double out[TMSI_TERM_COUNT]) {
+    const int64_t tiles = tmsi_div_up(problem->n, rows) * tmsi_div_up(t, tokens);
+    const double most = (double)tmsi_div_up(tiles * splits, tmsi_max(hardware->processors, 1));
+
+    out[TMSI_TERM_LAUNCH] = splits > 1 ? 2.0 : 1.0;
+    out[TMSI_TERM_BLOCK] = most * (double)tmsi_div_up(k_blocks_of(problem), splits);
+    out[TMSI_TERM_TILE] = most;
+    out[TMSI_TERM_MEMORY] = megabytes_of(problem, t);
+    if (splits > 1)
+        out[TMSI_TERM_PASS] = 2.0 * splits * (double)t * (double)problem->n * 4.0 / 1e6;
+}
+
+/* Sums of all splits; as t grows there are fewer splits, then one. */
+static size_t work(const tms_spmm_problem *problem, int64_t t_max, int64_t rows, int64_t tokens) {
+    const int64_t k_blocks = k_blocks_of(problem);
+    int64_t bytes = 0;
+
+    for (int64_t t = tokens;; t += tokens) {
+        const int64_t most = tmsi_min(t, t_max);
+        const int32_t splits = tmsi_nm24_sm80_splits(problem->n, most, k_blocks, rows, tokens);
+
+        if (splits > 1)
+            bytes = tmsi_max(bytes, splits * most * problem->n * 4);
+        if (splits == 1 || t >= t_max)
+            return (size_t)bytes;
+    }
+}
+
+#define NM24_SM80_MANY(rows, tokens)                                                               \
+    void tmsi_spmm_cost_nm24_sm80_##rows##x##tokens(const tms_spmm_problem *problem, int64_t t,    \
+                                                    const tmsi_hardware *hardware,                 \
+                                                    double out[TMSI_TERM_COUNT]) {                 \
+        count_terms(problem, t, hardware, rows, tokens, 1, out);                                   \
+    }
+#define NM24_SM80_FEW(rows, tokens)                                                                \
+    void tmsi_spmm_cost_nm24_sm80_##rows##x##tokens(const tms_spmm_problem *problem, int64_t t,    \
+                                                    const tmsi_hardware *hardware,                 \
+                                                    double out[TMSI_TERM_COUNT]) {                 \
+        const int32_t splits =                                                                     \
+            tmsi_nm24_sm80_splits(problem->n, t, k_blocks_of(problem), rows, tokens);              \
+                                                                                                   \
+        count_terms(problem, t, hardware, rows, tokens, splits, out);                              \
+    }                                                                                              \
+    size_t tmsi_spmm_work_nm24_sm80_##rows##x##tokens(                                             \
+        const tms_spmm_problem *problem, const tms_part *part, int64_t t_max, int32_t threads) {   \
+        (void)part, (void)threads;                                                                 \
+        return work(problem, t_max, rows, tokens);                                                 \
+    }
+NM24_SM80_MANY(128, 128)
+NM24_SM80_FEW(64, 32)
+NM24_SM80_FEW(32, 16)
+NM24_SM80_FEW(32, 8)
+NM24_SM80_FEW(16, 8)
