@@ -50,12 +50,17 @@ static tms_status check_format(tms_spmm_problem *problem) {
 }
 
 static tms_status check_types(const tms_spmm_problem *problem) {
-    if (!tmsi_dtype_is_weight(problem->x_type))
-        return tmsi_fail(TMS_ERR_UNSUPPORTED, "problem->x_type is %s, but x is f32, bf16 or f16",
+    const bool is_8_bit = tmsi_spmm_is_scaled(problem->x_type);
+
+    if (!tmsi_dtype_is_matrix(problem->x_type))
+        return tmsi_fail(TMS_ERR_UNSUPPORTED,
+                         "problem->x_type is %s, but x is f32, bf16, f16, i8 or e4m3",
                          tms_dtype_name(problem->x_type));
-    if (!tmsi_dtype_is_weight(problem->w_type))
-        return tmsi_fail(TMS_ERR_UNSUPPORTED, "problem->w_type is %s, but w is f32, bf16 or f16",
-                         tms_dtype_name(problem->w_type));
+    if (is_8_bit ? problem->w_type != problem->x_type : !tmsi_dtype_is_weight(problem->w_type))
+        return tmsi_fail(TMS_ERR_UNSUPPORTED, "problem->w_type is %s, but w is %s where x is %s",
+                         tms_dtype_name(problem->w_type),
+                         is_8_bit ? tms_dtype_name(problem->x_type) : "f32, bf16 or f16",
+                         tms_dtype_name(problem->x_type));
     if (!tmsi_dtype_is_weight(problem->y_type) && !tmsi_spmm_is_scaled(problem->y_type))
         return tmsi_fail(TMS_ERR_UNSUPPORTED,
                          "problem->y_type is %s, but y is f32, bf16, f16, i8 or e4m3",

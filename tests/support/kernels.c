@@ -44,7 +44,8 @@ const int64_t test_epilogue_count = (int64_t)TEST_COUNT(test_epilogues);
 static const tms_dtype types[][3] = {
     {TMS_F32, TMS_F32, TMS_F32},   {TMS_BF16, TMS_BF16, TMS_BF16}, {TMS_F16, TMS_F16, TMS_F16},
     {TMS_F32, TMS_F16, TMS_I8},    {TMS_BF16, TMS_F32, TMS_E4M3},  {TMS_F16, TMS_BF16, TMS_F32},
-    {TMS_F32, TMS_BF16, TMS_BF16},
+    {TMS_F32, TMS_BF16, TMS_BF16}, {TMS_I8, TMS_I8, TMS_I8},       {TMS_I8, TMS_I8, TMS_BF16},
+    {TMS_I8, TMS_I8, TMS_F32},     {TMS_E4M3, TMS_E4M3, TMS_E4M3}, {TMS_E4M3, TMS_E4M3, TMS_F16},
 };
 
 static bool serves(const tmsi_spmm_kernel *kernel, const tms_spmm_problem *problem) {

@@ -8,7 +8,7 @@
 
 #include "base/dtype.h"
 #include "spmm/problem.h"
-#include "support/number.h"
+#include "support/answer.h"
 
 enum { MARGIN = 64, MARK = 0xa5 };
 
@@ -26,33 +26,51 @@ static void *allocate(size_t bytes) {
 
 /* ---- Numbers --------------------------------------------------------------------------------- */
 
-/* A weight or activation. Products of huge ones stay below 2^116 (2^28 in f16), so that sums of
- * some hundred, four times scaled, are finite in f32. */
-static double draw(test_random *random, test_kind kind, tms_dtype dtype) {
-    double value = 4.0 * test_random_unit(random) - 2.0;
-
-    if (kind == TEST_INTEGER)
-        return (double)test_random_int(random, -2, 2);
+/* What a number in [-2, 2) is multiplied by. Products of huge ones stay below 2^116 (2^28 in f16,
+ * 2^16 in e4m3), so that sums of some hundred, four times scaled, are finite in f32; huge i8 are
+ * -128 or 127. */
+static double size_of(test_kind kind, tms_dtype dtype) {
     if (kind == TEST_HUGE)
-        value *= dtype == TMS_F16 ? 0x1p12 : 0x1p56;
-    else if (kind == TEST_SUBNORMAL)
-        value *= dtype == TMS_F16 ? 0x1p-20 : 0x1p-73;
-    return test_round(dtype, value);
+        return dtype == TMS_F16 ? 0x1p12 : dtype == TMS_E4M3 ? 0x1p7 : 0x1p56;
+    if (kind == TEST_SUBNORMAL)
+        return dtype == TMS_F16    ? 0x1p-20
+               : dtype == TMS_E4M3 ? 0x1p-8
+               : dtype == TMS_I8   ? 1.0
+                                   : 0x1p-73;
+    return dtype == TMS_I8 ? 64.0 : 1.0;
 }
 
-/* Scales and the like are f32. */
+/* A weight or activation. */
+static double draw(test_random *random, test_kind kind, tms_dtype dtype) {
+    if (kind == TEST_INTEGER)
+        return (double)test_random_int(random, -2, 2);
+    return test_round(dtype, size_of(kind, dtype) * (4.0 * test_random_unit(random) - 2.0));
+}
+
 static float draw_scale(test_random *random, test_kind kind) {
     if (kind == TEST_INTEGER)
         return ldexpf(1.0f, (int)test_random_int(random, -1, 1));
     return (float)(0.5 + 1.5 * test_random_unit(random));
 }
 
-static float *draw_scales(test_random *random, test_kind kind, int64_t count) {
+/* Scales of x or w; those of i8 bring sums back to where activations are not straight. */
+static float *draw_scales(test_random *random, test_kind kind, tms_dtype dtype, int64_t count) {
+    const float size = kind != TEST_INTEGER && dtype == TMS_I8 ? 0x1p-7f : 1.0f;
     float *scales = allocate((size_t)count * sizeof *scales);
 
     for (int64_t i = 0; i < count; i++)
-        scales[i] = draw_scale(random, kind);
+        scales[i] = size * draw_scale(random, kind);
     return scales;
+}
+
+/* Such that most of y is in the type's range, and some of it saturates. */
+static float draw_scale_y(const test_product *product, test_random *random) {
+    double largest = 0x1p-60;
+
+    for (int64_t i = 0; i < product->t * product->columns; i++)
+        largest = fmax(largest, fabs(product->value[i]));
+    return ldexpf(draw_scale(random, product->kind),
+                  ilogb(fmin(largest, 0x1p60)) - ilogb(test_largest(product->problem.y_type)));
 }
 
 static bool row_is_empty(const test_product *product, int64_t n) {
@@ -116,8 +134,8 @@ static void draw_x(test_product *product, test_random *random) {
     for (int64_t i = 0; i < product->t * k_count; i++) {
         double value = draw(random, product->kind, p->x_type);
         if (product->kind == TEST_CANCELLING && i % k_count % 2 == 1)
-            value = -test_round(p->x_type, product->x_values[i - 1] *
-                                               (1.0 + 0x1p-12 * test_random_unit(random)));
+            value = test_round(p->x_type, -product->x_values[i - 1] *
+                                              (1.0 + 0x1p-12 * test_random_unit(random)));
         product->x_values[i] = value;
         test_write(product->x, p->x_type, i / k_count * product->ldx + i % k_count, value);
     }
@@ -154,94 +172,44 @@ static void draw_residual(test_product *product, test_random *random) {
 
 /* ---- The answer ------------------------------------------------------------------------------ */
 
-static double activate(tms_activation activation, double z) {
-    switch (activation) {
-    case TMS_ACT_RELU:
-        return z > 0.0 ? z : 0.0;
-    case TMS_ACT_RELU2:
-        return z > 0.0 ? z * z : 0.0;
-    case TMS_ACT_GELU:
-        return 0.5 * z * erfc(-z * 0.7071067811865475244);
-    case TMS_ACT_GELU_TANH:
-        return 0.5 * z * (1.0 + tanh(0.7978845608028653559 * (z + 0.044715 * z * z * z)));
-    case TMS_ACT_SILU:
-        return z / (1.0 + exp(-z));
-    default:
-        return z;
-    }
-}
-
-/* Largest slope of an activation around z. */
-static double lipschitz(tms_activation activation, double z, double error) {
-    switch (activation) {
-    case TMS_ACT_RELU2:
-        return 2.0 * (fabs(z) + error);
-    case TMS_ACT_GELU:
-    case TMS_ACT_GELU_TANH:
-        return 1.13;
-    case TMS_ACT_SILU:
-        return 1.1;
-    default:
-        return 1.0;
-    }
-}
-
-/* Error that computing act(z) itself may add. Squaring rounds once. */
-static double activation_error(const tms_spmm_problem *p, double z) {
-    if (p->activation == TMS_ACT_RELU2)
-        return 0x1p-24 * z * z;
-    if (p->activation == TMS_ACT_NONE || p->activation == TMS_ACT_RELU)
-        return 0.0;
-    return fabs(z) * (p->y_type == TMS_F32 ? 0x1p-20 : 0x1p-11);
-}
-
-/* z of one weight row and its bound; the residual counts in the bound, as its sum is rounded too.
- */
-static double linear(const test_product *product, int64_t t, int64_t n, double residual,
-                     double *bound) {
+static test_sum sum_of(const test_product *product, int64_t t, int64_t n) {
     int64_t k_count = product->problem.k;
     const double *w = product->w + n * k_count, *x = product->x_values + t * k_count;
-    double sum = 0.0, magnitude = 0.0, nnz = 0.0, scale = 1.0, bias = 0.0;
-    /* Tensor cores cut off what they shift out, rather than round. */
-    double unit = product->problem.device == TMS_DEVICE_CUDA ? 0x1p-23 : 0x1p-24;
+    test_sum row = {0.0, 0.0, 0.0, 1.0, 0.0};
 
     for (int64_t k = 0; k < k_count; k++) {
-        sum += w[k] * x[k];
-        magnitude += fabs(w[k] * x[k]);
-        nnz += w[k] != 0.0;
+        row.sum += w[k] * x[k];
+        row.magnitude += fabs(w[k] * x[k]);
+        row.nnz += w[k] != 0.0;
     }
     if (product->scale_n != NULL)
-        scale *= (double)product->scale_n[n];
+        row.scale *= (double)product->scale_n[n];
     if (product->scale_t != NULL)
-        scale *= (double)product->scale_t[t];
+        row.scale *= (double)product->scale_t[t];
     if (product->bias != NULL)
-        bias = (double)product->bias[n];
-    *bound = nnz * unit * fabs(scale) * magnitude +
-             8.0 * 0x1p-24 * (fabs(scale) * magnitude + fabs(bias) + fabs(residual)) +
-             (nnz + 8.0) * 0x1p-149 * fmax(1.0, fabs(scale));
-    return sum * scale + bias;
+        row.bias = (double)product->bias[n];
+    return row;
 }
 
 static void answer(test_product *product, int64_t t, int64_t column) {
     const tms_spmm_problem *p = &product->problem;
-    bool is_gated = (p->epilogue & TMS_EPILOGUE_GATE) != 0;
+    const test_rule rule = {test_accumulator_unit(p->device, p->x_type), p->activation, p->y_type};
+    bool is_gated = tmsi_spmm_has(p, TMS_EPILOGUE_GATE);
     int64_t i = t * product->columns + column;
-    double residual = product->residual != NULL ? product->residual_values[i] : 0.0;
-    double z_bound, z = linear(product, t, is_gated ? 2 * column : column, residual, &z_bound);
-    double value = activate(p->activation, z);
-    double bound = lipschitz(p->activation, z, z_bound) * z_bound + activation_error(p, z);
+    const double *residual = product->residual != NULL ? &product->residual_values[i] : NULL;
+    test_sum row = sum_of(product, t, is_gated ? 2 * column : column), up = {0};
+    test_value right;
 
-    if (is_gated) {
-        double up_bound, up = linear(product, t, 2 * column + 1, 0.0, &up_bound);
-        bound = bound * fabs(up) + fabs(value) * up_bound + bound * up_bound +
-                0x1p-24 * fabs(value * up) + 0x1p-149;
-        value *= up;
+    if (is_gated)
+        up = sum_of(product, t, 2 * column + 1);
+    right = test_finish(&rule, row, is_gated ? &up : NULL, residual);
+    product->value[i] = right.value;
+    product->bound[i] = right.bound;
+    /* The exact test needs sums that the kernel's accumulators hold exactly. */
+    if (product->kind == TEST_INTEGER) {
+        assert_true(fabs(right.value) + (residual != NULL ? fabs(*residual) : 0.0) < 0x1p23);
+        assert_true(row.magnitude < (p->x_type == TMS_E4M3 ? 0x1p13 : 0x1p24));
     }
-    product->value[i] = product->residual != NULL ? value + residual : value; /* keeps -0.0 */
-    product->bound[i] = bound;
-    /* The exact test needs sums that f32 holds exactly. */
-    if (product->kind == TEST_INTEGER)
-        assert_true(fabs(value) + fabs(residual) < 0x1p23);
 }
 
 void test_product_make(test_product *out, tms_context *context, const tms_spmm_problem *problem,
@@ -265,9 +233,9 @@ void test_product_make(test_product *out, tms_context *context, const tms_spmm_p
     out->weight = test_weight_encode(context, problem, out->w);
     draw_x(out, &random);
     if (epilogue & TMS_EPILOGUE_SCALE_N)
-        out->scale_n = draw_scales(&random, kind, problem->n);
+        out->scale_n = draw_scales(&random, kind, problem->x_type, problem->n);
     if (epilogue & TMS_EPILOGUE_SCALE_T)
-        out->scale_t = draw_scales(&random, kind, t);
+        out->scale_t = draw_scales(&random, kind, problem->x_type, t);
     if (epilogue & TMS_EPILOGUE_BIAS) {
         out->bias = allocate((size_t)problem->n * sizeof *out->bias);
         for (int64_t n = 0; n < problem->n; n++)
@@ -275,14 +243,12 @@ void test_product_make(test_product *out, tms_context *context, const tms_spmm_p
     }
     if (epilogue & TMS_EPILOGUE_RESIDUAL)
         draw_residual(out, &random);
-    out->scale_y = 1.0f;
-    if (tmsi_spmm_is_scaled(problem->y_type))
-        out->scale_y = draw_scale(&random, kind);
     elements = t * out->columns;
     out->value = allocate((size_t)elements * sizeof(double));
     out->bound = allocate((size_t)elements * sizeof(double));
     for (int64_t i = 0; i < elements; i++)
         answer(out, i / out->columns, i % out->columns);
+    out->scale_y = tmsi_spmm_is_scaled(problem->y_type) ? draw_scale_y(out, &random) : 1.0f;
 }
 
 void test_product_free(test_product *product) {
@@ -373,24 +339,11 @@ tms_spmm_args test_product_args(const test_product *product, const test_output *
     return args;
 }
 
-/* Whether got may stand for the right value: equal in the exact test, else within the bound and
- * half a unit of the type. */
 static bool is_right(const test_product *product, double value, double bound, tms_dtype dtype,
                      double got) {
-    double max = test_largest(dtype), expected;
+    const test_value right = {value, bound};
 
-    if (product->kind == TEST_INTEGER) {
-        expected = test_round(dtype, value);
-        return got == expected && (dtype == TMS_I8 || signbit(got) == signbit(expected));
-    }
-    bound += 0.5 * test_unit(dtype, fabs(value) + bound);
-    if (dtype == TMS_I8)
-        value = fmin(fmax(value, -128.0), 127.0);
-    else if (dtype == TMS_E4M3)
-        value = fmin(fmax(value, -max), max);
-    else if (isinf(got) && signbit(got) == signbit(value))
-        return fabs(value) + bound > max;
-    return fabs(got - value) <= bound; /* false for NaN */
+    return test_is_right(product->kind == TEST_INTEGER, right, dtype, got);
 }
 
 static bool marks_are_whole(const test_product *product, const test_output *output) {

@@ -1,7 +1,8 @@
 /* References: y = x w^T by the definition, for every format in the plain layout, every type and the
- * whole epilogue. A sum runs over ascending k in fp32, one product after the other. They are what
- * fast kernels are tested beside, and what serves where no fast kernel fits. Cost: a few
- * nanoseconds for each stored weight and token. */
+ * whole epilogue. A sum runs over ascending k, one product after the other: in fp32, of i8 in whole
+ * numbers of 64 bits, rounded once at the end. They are what fast kernels are tested beside, and
+ * what serves where no fast kernel fits. Cost: a few nanoseconds for each stored weight and token.
+ */
 #include "format/layout/plain.h"
 #include "format/nm.h"
 
@@ -48,10 +49,25 @@ static void run_all(const tmsi_spmm_run *run, sum_rows sum) {
     tmsi_parallel_for(run->context, run->args->t * job.chunks, run_task, &job);
 }
 
-static inline float product(const tmsi_spmm_run *run, int64_t x_at, const void *values,
-                            int64_t value_at) {
-    return tmsi_load_f32(run->args->x, run->problem->x_type, x_at) *
-           tmsi_load_f32(values, run->problem->w_type, value_at);
+/* One of the two grows, by the type of x and w; the other stays 0. */
+typedef struct running_sum {
+    float value;
+    int64_t whole;
+} running_sum;
+
+static inline void add_product(running_sum *sum, const tmsi_spmm_run *run, int64_t x_at,
+                               const void *values, int64_t value_at) {
+    const void *x = run->args->x;
+
+    if (run->problem->x_type == TMS_I8)
+        sum->whole += ((const int8_t *)x)[x_at] * ((const int8_t *)values)[value_at];
+    else
+        sum->value += tmsi_load_f32(x, run->problem->x_type, x_at) *
+                      tmsi_load_f32(values, run->problem->w_type, value_at);
+}
+
+static inline float total_of(running_sum sum) {
+    return sum.value + (float)sum.whole;
 }
 
 static void sum_dense(const tmsi_spmm_run *run, int64_t t, int64_t row, int64_t count,
@@ -60,10 +76,10 @@ static void sum_dense(const tmsi_spmm_run *run, int64_t t, int64_t row, int64_t 
     int64_t columns = run->problem->k, x = t * run->args->ldx;
 
     for (int64_t i = 0; i < count; i++) {
-        float sum = 0.0f;
+        running_sum sum = {0.0f, 0};
         for (int64_t k = 0; k < columns; k++)
-            sum += product(run, x + k, values, (row + i) * columns + k);
-        sums[i] = sum;
+            add_product(&sum, run, x + k, values, (row + i) * columns + k);
+        sums[i] = total_of(sum);
     }
 }
 
@@ -82,12 +98,12 @@ static void sum_nm(const tmsi_spmm_run *run, int64_t t, int64_t row, int64_t cou
     for (int64_t i = 0; i < count; i++) {
         const uint8_t *positions = index + (row + i) * row_bytes;
         int64_t first = (row + i) * groups * keep, j = 0;
-        float sum = 0.0f;
+        running_sum sum = {0.0f, 0};
         for (int64_t g = 0; g < groups; g++)
             for (int32_t kept = 0; kept < keep; kept++, j++)
-                sum += product(run, x + g * group + tmsi_nm_position(positions, j, bits), values,
-                               first + j);
-        sums[i] = sum;
+                add_product(&sum, run, x + g * group + tmsi_nm_position(positions, j, bits), values,
+                            first + j);
+        sums[i] = total_of(sum);
     }
 }
 
@@ -102,10 +118,10 @@ static void sum_csr(const tmsi_spmm_run *run, int64_t t, int64_t row, int64_t co
     int64_t x = t * run->args->ldx;
 
     for (int64_t i = 0; i < count; i++) {
-        float sum = 0.0f;
+        running_sum sum = {0.0f, 0};
         for (int64_t j = offsets[row + i]; j < offsets[row + i + 1]; j++)
-            sum += product(run, x + columns[j], values, j);
-        sums[i] = sum;
+            add_product(&sum, run, x + columns[j], values, j);
+        sums[i] = total_of(sum);
     }
 }
 
@@ -122,14 +138,14 @@ static void sum_bsr(const tmsi_spmm_run *run, int64_t t, int64_t row, int64_t co
 
     for (int64_t i = 0; i < count; i++) {
         int64_t block_row = (row + i) / rows, inner = (row + i) % rows;
-        float sum = 0.0f;
+        running_sum sum = {0.0f, 0};
         for (int64_t b = offsets[block_row]; b < offsets[block_row + 1]; b++) {
             int64_t first = columns[b] * width;
             int64_t end = tmsi_min(width, run->problem->k - first); /* edge blocks are padded */
             for (int64_t k = 0; k < end; k++)
-                sum += product(run, x + first + k, values, (b * rows + inner) * width + k);
+                add_product(&sum, run, x + first + k, values, (b * rows + inner) * width + k);
         }
-        sums[i] = sum;
+        sums[i] = total_of(sum);
     }
 }
 
