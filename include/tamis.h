@@ -450,8 +450,9 @@ typedef struct tms_spmm_problem {
     double density;                    /* share of weights stored, 0..1; dense: 1; nm: keep/group */
     int32_t keep, group;               /* nm */
     int32_t block_rows, block_columns; /* bsr */
-    tms_dtype x_type, w_type,
-        y_type; /* x: f32 bf16 f16; w: likewise, in the image; y: also i8 e4m3 */
+    /* x and w (w's in the image): any two of f32 bf16 f16, or both i8, or both e4m3. y: any of the
+     * five. Sums of i8 are whole numbers, rounded once to f32. */
+    tms_dtype x_type, w_type, y_type;
     tms_order y_order;
     uint32_t epilogue; /* TMS_EPILOGUE_ bits */
     tms_activation activation;

@@ -100,7 +100,9 @@ static void plan_create_refuses_fields_out_of_range(void **state) {
     REFUSED(TMS_FORMAT_BSR, block_columns, 65537, TMS_ERR_INVALID, "blocks of 16x65537");
     REFUSED(TMS_FORMAT_CSR, density, 1.5, TMS_ERR_INVALID, "problem->density is 1.5");
     REFUSED(TMS_FORMAT_CSR, density, (double)NAN, TMS_ERR_INVALID, "problem->density is nan");
-    REFUSED(TMS_FORMAT_DENSE, x_type, TMS_I8, TMS_ERR_UNSUPPORTED, "problem->x_type is i8");
+    REFUSED(TMS_FORMAT_DENSE, x_type, TMS_I32, TMS_ERR_UNSUPPORTED, "problem->x_type is i32");
+    REFUSED(TMS_FORMAT_DENSE, x_type, TMS_I8, TMS_ERR_UNSUPPORTED,
+            "problem->w_type is f32, but w is i8 where x is i8");
     REFUSED(TMS_FORMAT_DENSE, w_type, TMS_E4M3, TMS_ERR_UNSUPPORTED, "problem->w_type is e4m3");
     REFUSED(TMS_FORMAT_DENSE, y_type, TMS_F64, TMS_ERR_UNSUPPORTED, "problem->y_type is f64");
     REFUSED(TMS_FORMAT_DENSE, epilogue, 0x80, TMS_ERR_INVALID, "problem->epilogue is 0x80");
