@@ -1,118 +1,170 @@
-/* What plans promise on a GPU: the same bits again, capture in a graph, many streams and threads,
- * nothing allocated. */
+/* What plans promise on a GPU: the right kernel's numbers for any t, capture in a graph, many
+ * streams and threads, contexts and GPUs beside each other, nothing allocated and nothing waited
+ * for. */
 #include <cuda_runtime_api.h>
+#include <inttypes.h>
 #include <pthread.h>
 #include <stdlib.h>
 
 #include "gpu/tests.h"
+#include "spmm/problem.h"
+#include "support/matrices.h"
 
-/* A product with the plan that the library chooses for it. */
+/* Weights with the plan that the library chooses for them. */
 typedef struct fixture {
-    test_product product;
+    tms_spmm_problem problem;
+    gpu_ground *ground;
     tms_layout layout;
     tms_spmm_plan *plan;
-    tms_image image;
+    const tms_image *image;
 } fixture;
 
-static void make_fixture(fixture *out, int64_t n, int64_t k, int64_t t, uint32_t epilogue) {
-    tms_spmm_problem problem = gpu_problem(&tmsi_spmm_table_of(&gpu_context->gpu).kernels[0], n, k);
+/* False where the library has no kernel of that type on this GPU. */
+static bool make_fixture(fixture *out, tms_context *context, tms_dtype type, int64_t n, int64_t k,
+                         int64_t t, uint32_t epilogue) {
+    tms_status status;
 
-    problem.epilogue = epilogue;
-    test_product_make(&out->product, gpu_context, &problem, t, TEST_RANDOM, test_seed());
-    assert_ok(tms_spmm_layout_choose(gpu_context, &problem, 1, problem.t_max, 0, &out->layout));
-    assert_ok(tms_spmm_plan_create(gpu_context, &problem, &out->layout, &out->plan));
-    out->image = test_device_image(gpu_context, &out->layout, &out->product.weight);
+    out->problem = gpu_problem(type, n, k, t);
+    out->problem.epilogue = epilogue;
+    status = tms_spmm_layout_choose(context, &out->problem, 1, t, 0, &out->layout);
+    if (status == TMS_ERR_UNSUPPORTED)
+        return false;
+    assert_ok(status);
+    assert_ok(tms_spmm_plan_create(context, &out->problem, &out->layout, &out->plan));
+    out->ground = gpu_ground_make(type, n, k, t, TEST_RANDOM, -1, test_seed());
+    out->image = gpu_ground_image(out->ground, context, &out->layout);
+    return true;
 }
 
 static void free_fixture(fixture *self) {
-    test_device_free(self->image.data);
     tms_spmm_plan_destroy(self->plan);
-    test_product_free(&self->product);
+    gpu_ground_free(self->ground);
 }
 
-static void expect_right(const test_device_product *device) {
-    test_output output;
+static void make_product(gpu_product *out, gpu_room *room, const fixture *made, int64_t t) {
+    gpu_product_make(out, room, made->ground, &made->problem, t, GPU_ROWS_ALIGNED, false, 0);
+    gpu_product_bind(out, made->plan, made->image);
+}
+
+static void expect_right(const gpu_product *product) {
     char message[512];
 
-    test_device_output(device, &output);
-    if (!test_output_matches(device->product, &output, message))
+    if (!gpu_product_is_right(product, message))
         fail_msg("%s", message);
-    test_output_free(&output);
+    gpu_case_count++;
 }
 
-static void plan_gives_the_same_bits_a_hundred_times(void **state) {
-    test_device_product device;
-    test_output first, again;
-    fixture made;
+/* Calls `test` with each type that the options want. */
+static void for_each_type(void (*test)(tms_dtype type)) {
+    for (int i = 0; i < GPU_TYPE_COUNT; i++)
+        if (gpu_type_is_wanted(gpu_types[i]))
+            test(gpu_types[i]);
+}
 
-    (void)state;
-    make_fixture(&made, 1000, 516, 700, TMS_EPILOGUE_BIAS);
-    test_device_product_make(&device, &made.product, &made.image, TEST_ROWS_ALIGNED, false);
-    for (int i = 0; i < 100; i++) {
-        test_device_output_reset(&device);
-        assert_ok(tms_spmm_plan_run(made.plan, &device.args, NULL));
-        test_device_wait();
-        test_device_output(&device, i == 0 ? &first : &again);
-        if (i > 0) {
-            assert_true(test_outputs_equal(&made.product, &first, &again));
-            test_output_free(&again);
+/* ---- Choice ---------------------------------------------------------------------------------- */
+
+static void check_plan(tms_dtype type) {
+    const int64_t tokens[] = {0, 1, 2, 5, 16, 31, 64, 100, 128, 200, 256, 384, 500, 700};
+    const uint32_t epilogues[] = {0, TMS_EPILOGUE_BIAS,
+                                  TMS_EPILOGUE_SCALE_N | TMS_EPILOGUE_RESIDUAL};
+    gpu_room room = {0};
+
+    for (size_t e = 0; e < TEST_COUNT(epilogues); e++) {
+        fixture made;
+
+        if (!make_fixture(&made, gpu_context, type, 1304, 1028, 700, epilogues[e]))
+            break;
+        for (size_t i = 0; i < TEST_COUNT(tokens); i++) {
+            gpu_product product;
+
+            make_product(&product, &room, &made, tokens[i]);
+            assert_ok(tms_spmm_plan_run(made.plan, &product.args, NULL));
+            gpu_wait("a chosen plan");
+            expect_right(&product);
         }
+        free_fixture(&made);
     }
-    test_output_free(&first);
-    test_device_product_free(&device);
-    free_fixture(&made);
+    gpu_room_free(&room);
 }
 
-/* A graph replayed reads x as it is then. */
-static void run_can_be_captured_and_replayed_on_new_input(void **state) {
-    test_device_product device;
-    cudaStream_t stream;
-    cudaGraph_t graph;
-    cudaGraphExec_t exec;
-    fixture made;
-    size_t x_bytes;
-
+static void chosen_plan_is_right_at_any_t(void **state) {
     (void)state;
-    make_fixture(&made, 600, 260, 333, TMS_EPILOGUE_RESIDUAL);
-    test_device_product_make(&device, &made.product, &made.image, TEST_ROWS_ALIGNED, false);
-    x_bytes = (size_t)(device.args.ldx * device.args.t) * 2;
-    assert_int_equal(cudaStreamCreate(&stream), cudaSuccess);
-    assert_int_equal(cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal), cudaSuccess);
-    assert_ok(tms_spmm_plan_run(made.plan, &device.args, stream));
-    assert_int_equal(cudaStreamEndCapture(stream, &graph), cudaSuccess);
-    assert_int_equal(cudaGraphInstantiate(&exec, graph, 0), cudaSuccess);
-    {
-        void *kept = malloc(x_bytes);
-        test_output output;
+    for_each_type(check_plan);
+}
+
+/* ---- Graphs ---------------------------------------------------------------------------------- */
+
+static void swap_x(const gpu_product *product, void *with) {
+    const size_t bytes = (size_t)(product->ground->t * product->ground->ldx[0]);
+
+    assert_int_equal(
+        cudaMemcpy((void *)(uintptr_t)product->args.x, with, bytes, cudaMemcpyDeviceToDevice),
+        cudaSuccess);
+}
+
+/* A graph replayed reads x as it is then: captured over zeros, it must be wrong, and right when x
+ * has come. */
+static void check_capture(tms_dtype type) {
+    const int64_t tokens[] = {333, 4};
+    gpu_room room = {0};
+    fixture made;
+
+    if (!make_fixture(&made, gpu_context, type, 600, 1060, 333, TMS_EPILOGUE_RESIDUAL))
+        return;
+    for (size_t i = 0; i < TEST_COUNT(tokens); i++) {
+        const size_t bytes = (size_t)(made.ground->t * made.ground->ldx[0]);
+        void *kept = gpu_alloc(bytes), *zeros = gpu_alloc(bytes);
+        cudaStream_t stream;
+        cudaGraph_t graph;
+        cudaGraphExec_t exec;
+        gpu_product product;
         char message[512];
 
-        assert_non_null(kept);
-        cudaMemcpy(kept, device.args.x, x_bytes, cudaMemcpyDeviceToHost);
-        cudaMemset((void *)(uintptr_t)device.args.x, 0, x_bytes);
-        assert_int_equal(cudaGraphLaunch(exec, stream), cudaSuccess);
-        test_device_wait();
-        test_device_output(&device, &output);
-        assert_false(test_output_matches(&made.product, &output, message));
-        test_output_free(&output);
-        cudaMemcpy((void *)(uintptr_t)device.args.x, kept, x_bytes, cudaMemcpyHostToDevice);
-        free(kept);
+        make_product(&product, &room, &made, tokens[i]);
+        cudaMemset(zeros, 0, bytes);
+        cudaMemcpy(kept, product.args.x, bytes, cudaMemcpyDeviceToDevice);
+        swap_x(&product, zeros);
+        assert_int_equal(cudaStreamCreate(&stream), cudaSuccess);
+        assert_int_equal(cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal),
+                         cudaSuccess);
+        assert_ok(tms_spmm_plan_run(made.plan, &product.args, stream));
+        assert_int_equal(cudaStreamEndCapture(stream, &graph), cudaSuccess);
+        assert_int_equal(cudaGraphInstantiate(&exec, graph, 0), cudaSuccess);
+        for (int replay = 0; replay < 3; replay++) {
+            assert_int_equal(cudaGraphLaunch(exec, stream), cudaSuccess);
+            gpu_wait("a graph");
+            if (replay > 0)
+                expect_right(&product);
+            else
+                assert_false(gpu_product_is_right(&product, message));
+            if (replay == 0)
+                swap_x(&product, kept);
+            gpu_product_reset(&product);
+        }
+        cudaGraphExecDestroy(exec);
+        cudaGraphDestroy(graph);
+        cudaStreamDestroy(stream);
+        gpu_free(kept);
+        gpu_free(zeros);
     }
-    assert_int_equal(cudaGraphLaunch(exec, stream), cudaSuccess);
-    test_device_wait();
-    expect_right(&device);
-    cudaGraphExecDestroy(exec);
-    cudaGraphDestroy(graph);
-    cudaStreamDestroy(stream);
-    test_device_product_free(&device);
     free_fixture(&made);
+    gpu_room_free(&room);
 }
+
+static void run_can_be_captured_and_replayed_on_new_input(void **state) {
+    (void)state;
+    for_each_type(check_capture);
+}
+
+/* ---- Threads, streams, contexts -------------------------------------------------------------- */
 
 enum { THREADS = 8, STREAMS = 4, RUNS = 25 };
 
 typedef struct worker {
     pthread_t thread;
-    const tms_spmm_plan *plan;
-    test_device_product device;
+    const fixture *made;
+    gpu_room room;
+    gpu_product product;
     cudaStream_t stream;
     int failures;
 } worker;
@@ -121,66 +173,194 @@ static void *work(void *arg) {
     worker *self = arg;
 
     for (int i = 0; i < RUNS; i++)
-        self->failures += tms_spmm_plan_run(self->plan, &self->device.args, self->stream) != TMS_OK;
+        self->failures +=
+            tms_spmm_plan_run(self->made->plan, &self->product.args, self->stream) != TMS_OK;
     return NULL;
 }
 
-static void plan_serves_eight_threads_on_four_streams(void **state) {
+/* Worker i runs fixtures[i % count] on stream i % STREAMS, with buffers of its own. */
+static void run_workers(const fixture *fixtures, int count, int64_t t) {
     cudaStream_t streams[STREAMS];
-    worker workers[THREADS];
-    fixture made;
+    worker workers[THREADS] = {0};
 
-    (void)state;
-    make_fixture(&made, 1000, 516, 300, TMS_EPILOGUE_BIAS);
     for (int i = 0; i < STREAMS; i++)
         assert_int_equal(cudaStreamCreate(&streams[i]), cudaSuccess);
     for (int i = 0; i < THREADS; i++) {
-        workers[i].plan = made.plan;
+        workers[i].made = &fixtures[i % count];
         workers[i].stream = streams[i % STREAMS];
-        workers[i].failures = 0;
-        test_device_product_make(&workers[i].device, &made.product, &made.image, TEST_ROWS_ALIGNED,
-                                 false);
-        assert_int_equal(pthread_create(&workers[i].thread, NULL, work, &workers[i]), 0);
+        make_product(&workers[i].product, &workers[i].room, workers[i].made, t - i);
     }
     for (int i = 0; i < THREADS; i++)
+        assert_int_equal(pthread_create(&workers[i].thread, NULL, work, &workers[i]), 0);
+    for (int i = 0; i < THREADS; i++)
         pthread_join(workers[i].thread, NULL);
-    test_device_wait();
+    gpu_wait("many threads");
     for (int i = 0; i < THREADS; i++) {
         assert_int_equal(workers[i].failures, 0);
-        expect_right(&workers[i].device);
-        test_device_product_free(&workers[i].device);
+        expect_right(&workers[i].product);
+        gpu_room_free(&workers[i].room);
     }
     for (int i = 0; i < STREAMS; i++)
         cudaStreamDestroy(streams[i]);
+}
+
+static void check_threads(tms_dtype type) {
+    fixture made;
+
+    if (!make_fixture(&made, gpu_context, type, 1000, 516, 300, TMS_EPILOGUE_BIAS))
+        return;
+    run_workers(&made, 1, 300);
+    run_workers(&made, 1, 16);
     free_fixture(&made);
 }
 
-static void run_allocates_nothing_on_the_device(void **state) {
-    test_device_product device;
-    fixture made;
-    size_t before, after, total;
+static void plan_serves_eight_threads_on_four_streams(void **state) {
+    (void)state;
+    for_each_type(check_threads);
+}
+
+static tms_context *another_context(int32_t index) {
+    tms_context_desc desc = tms_context_desc_default();
+    tms_context *context = NULL;
+
+    desc.device = TMS_DEVICE_CUDA;
+    desc.device_index = index;
+    assert_ok(tms_context_create(&desc, &context));
+    return context;
+}
+
+static void check_contexts(tms_dtype type) {
+    tms_context *other = another_context(0);
+    fixture made[2];
+
+    if (make_fixture(&made[0], gpu_context, type, 520, 516, 200, TMS_EPILOGUE_BIAS)) {
+        assert_true(make_fixture(&made[1], other, type, 700, 260, 200, 0));
+        run_workers(made, 2, 200);
+        free_fixture(&made[0]);
+        free_fixture(&made[1]);
+    }
+    tms_context_destroy(other);
+}
+
+static void two_contexts_run_at_once(void **state) {
+    (void)state;
+    for_each_type(check_contexts);
+}
+
+/* A plan of each further GPU, run while that is the thread's current one, and while it is not. */
+static void every_gpu_of_the_machine_serves(void **state) {
+    int count = 0;
 
     (void)state;
-    make_fixture(&made, 1000, 516, 700, TMS_EPILOGUE_BIAS);
-    test_device_product_make(&device, &made.product, &made.image, TEST_ROWS_ALIGNED, false);
-    assert_ok(tms_spmm_plan_run(made.plan, &device.args, NULL));
-    test_device_wait();
-    assert_int_equal(cudaMemGetInfo(&before, &total), cudaSuccess);
-    for (int i = 0; i < 1000; i++)
-        assert_ok(tms_spmm_plan_run(made.plan, &device.args, NULL));
-    test_device_wait();
-    assert_int_equal(cudaMemGetInfo(&after, &total), cudaSuccess);
-    assert_int_equal(before, after);
-    test_device_product_free(&device);
-    free_fixture(&made);
+    assert_int_equal(cudaGetDeviceCount(&count), cudaSuccess);
+    if (count < 2) {
+        print_message("this machine has one GPU: several are not tested\n");
+        skip();
+    }
+    for (int index = 1; index < count; index++) {
+        tms_context *context = another_context(index);
+        gpu_room room = {0};
+        gpu_product product;
+        fixture made;
+
+        assert_int_equal(cudaSetDevice(index), cudaSuccess);
+        assert_true(make_fixture(&made, context, TMS_BF16, 520, 516, 200, TMS_EPILOGUE_BIAS));
+        for (int current = index; current >= 0; current -= index) {
+            make_product(&product, &room, &made, 200);
+            gpu_wait("preparing");
+            assert_int_equal(cudaSetDevice(current), cudaSuccess);
+            assert_ok(tms_spmm_plan_run(made.plan, &product.args, NULL));
+            assert_int_equal(cudaSetDevice(index), cudaSuccess);
+            gpu_wait("another GPU");
+            expect_right(&product);
+        }
+        free_fixture(&made);
+        gpu_room_free(&room);
+        tms_context_destroy(context);
+        assert_int_equal(cudaSetDevice(0), cudaSuccess);
+    }
+}
+
+/* ---- Nothing allocated ----------------------------------------------------------------------- */
+
+/* The hook sees what it is there to see; else the next test could not fail. */
+static void hook_counts_allocations_and_waits(void **state) {
+    void *(*volatile allocate)(size_t) = malloc;
+    void *host, *device = NULL;
+    gpu_calls calls;
+
+    (void)state;
+    gpu_hook_begin();
+    host = allocate(1);
+    cudaMalloc(&device, 1);
+    cudaDeviceSynchronize();
+    calls = gpu_hook_end();
+    free(host);
+    cudaFree(device);
+    assert_true(calls.host_allocations >= 1);
+    assert_int_equal(calls.device_allocations, 1);
+    assert_int_equal(calls.waits, 1);
+}
+
+static void check_allocations(tms_dtype type) {
+    const int64_t tokens[] = {700, 60, 1};
+    test_allocator allocator;
+    tms_context_desc desc = tms_context_desc_default();
+    tms_context *context = NULL;
+    gpu_room room = {0};
+    fixture made;
+
+    test_allocator_init(&allocator);
+    desc.allocator = &allocator.allocator;
+    desc.device = TMS_DEVICE_CUDA;
+    assert_ok(tms_context_create(&desc, &context));
+    if (make_fixture(&made, context, type, 1000, 516, 700, TMS_EPILOGUE_BIAS)) {
+        for (size_t i = 0; i < TEST_COUNT(tokens); i++) {
+            const int64_t calls_before = allocator.calls;
+            size_t before, after, total;
+            gpu_product product;
+            gpu_calls calls;
+
+            make_product(&product, &room, &made, tokens[i]);
+            assert_ok(tms_spmm_plan_run(made.plan, &product.args, NULL)); /* CUDA loads lazily */
+            gpu_wait("a first run");
+            assert_int_equal(cudaMemGetInfo(&before, &total), cudaSuccess);
+            gpu_hook_begin();
+            for (int run = 0; run < 200; run++)
+                tms_spmm_plan_run(made.plan, &product.args, NULL);
+            calls = gpu_hook_end();
+            gpu_wait("runs");
+            assert_int_equal(cudaMemGetInfo(&after, &total), cudaSuccess);
+            if (calls.host_allocations != 0 || calls.device_allocations != 0 || calls.waits != 0)
+                fail_msg("%s, t %" PRId64 ": 200 runs made %" PRId64 " host and %" PRId64
+                         " device allocations, and waited %" PRId64 " times",
+                         tms_dtype_name(type), tokens[i], calls.host_allocations,
+                         calls.device_allocations, calls.waits);
+            assert_int_equal(before, after);
+            assert_int_equal(allocator.calls, calls_before);
+            expect_right(&product);
+        }
+        free_fixture(&made);
+    }
+    gpu_room_free(&room);
+    tms_context_destroy(context);
+    assert_int_equal(allocator.live, 0);
+}
+
+static void run_allocates_nothing_and_waits_for_nothing(void **state) {
+    (void)state;
+    for_each_type(check_allocations);
 }
 
 int gpu_test_plans(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(plan_gives_the_same_bits_a_hundred_times),
+        cmocka_unit_test(chosen_plan_is_right_at_any_t),
         cmocka_unit_test(run_can_be_captured_and_replayed_on_new_input),
         cmocka_unit_test(plan_serves_eight_threads_on_four_streams),
-        cmocka_unit_test(run_allocates_nothing_on_the_device),
+        cmocka_unit_test(two_contexts_run_at_once),
+        cmocka_unit_test(every_gpu_of_the_machine_serves),
+        cmocka_unit_test(hook_counts_allocations_and_waits),
+        cmocka_unit_test(run_allocates_nothing_and_waits_for_nothing),
     };
     return cmocka_run_group_tests_name("plans on a GPU", tests, NULL, NULL);
 }

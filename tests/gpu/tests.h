@@ -2,17 +2,50 @@
 #ifndef TAMIS_TESTS_GPU_TESTS_H
 #define TAMIS_TESTS_GPU_TESTS_H
 
-#include "gpu/device.h"
+#include "gpu/product.h"
 
+/* What of the tests is wanted. */
+typedef struct gpu_options {
+    const char *kernel; /* in its name; NULL: any */
+    const char *after;  /* only kernels behind this one; NULL: all */
+    tms_dtype type;     /* of x and w; TMS_DTYPE_COUNT: any */
+    int64_t step;       /* of the axes, every so many cells are walked */
+    int64_t cell;       /* only this cell; -1: all */
+    bool is_reduced;    /* little work a test: for the sanitizers */
+} gpu_options;
+
+extern gpu_options gpu_option;
 extern tms_context *gpu_context;
 extern int64_t gpu_case_count; /* products compared */
-extern int64_t gpu_case_step;  /* of the axes, every so many cells are walked */
 
-/* Up to 1000 tokens of n x k weights, in the first type that the kernel serves. */
-tms_spmm_problem gpu_problem(const tmsi_spmm_kernel *kernel, int64_t n, int64_t k);
+/* Types of x and w that GPUs multiply. */
+extern const tms_dtype gpu_types[];
+enum { GPU_TYPE_COUNT = 4 };
+bool gpu_type_is_wanted(tms_dtype type);
 
-/* Failures of the tests of one kernel; of the tests of plans. */
+/* Weights n x k in 2:4 of that type on a GPU, up to t_max tokens, y in bf16 (f16 where x is). */
+tms_spmm_problem gpu_problem(tms_dtype type, int64_t n, int64_t k, int64_t t_max);
+/* Whether the kernel computes any problem of that type. */
+bool gpu_serves(const tmsi_spmm_kernel *kernel, tms_dtype type);
+
+/* Runs one kernel on a product and says what is wrong, as text; true where nothing is. */
+bool gpu_kernel_is_right(const tmsi_spmm_kernel *kernel, gpu_product *product, char message[512]);
+
+/* Tests of one kernel (axes.c; kernels.c); of plans; of the frame itself. */
+void gpu_kernel_is_right_on_every_axis(void **state);
 int gpu_test_kernel(const tmsi_spmm_kernel *kernel);
 int gpu_test_plans(void);
+int gpu_test_frame(void);
+
+/* Frees what the axes share. */
+void gpu_axes_free(void);
+
+/* Calls of the allocator, of CUDA's allocators, and of what waits for a GPU, made by this thread
+ * between begin and end (hook.c). */
+typedef struct gpu_calls {
+    int64_t host_allocations, device_allocations, waits;
+} gpu_calls;
+void gpu_hook_begin(void);
+gpu_calls gpu_hook_end(void);
 
 #endif

@@ -5,6 +5,31 @@
 
 #include "support/number.h"
 
+/* What the numbers are like. */
+typedef enum test_kind {
+    TEST_INTEGER,    /* small whole numbers, scales powers of two: every bit must be right */
+    TEST_RANDOM,     /* uniform in [-2, 2); i8: in all of its range */
+    TEST_CANCELLING, /* neighbours along k nearly cancel */
+    TEST_HUGE,       /* sums near the largest f32, or the largest of the type */
+    TEST_SUBNORMAL,  /* sums near the smallest */
+    TEST_EMPTY_ROWS, /* every third row of the weight is zero */
+    TEST_KIND_COUNT
+} test_kind;
+
+/* What a number in [-2, 2) is multiplied by. Products of huge ones stay below 2^116 (2^28 in f16,
+ * 2^16 in e4m3), so that sums of some hundred, four times scaled, are finite in f32; huge i8 are
+ * -128 or 127. */
+TEST_SHARED double test_size_of(test_kind kind, tms_dtype dtype) {
+    if (kind == TEST_HUGE)
+        return dtype == TMS_F16 ? 0x1p12 : dtype == TMS_E4M3 ? 0x1p7 : 0x1p56;
+    if (kind == TEST_SUBNORMAL)
+        return dtype == TMS_F16    ? 0x1p-20
+               : dtype == TMS_E4M3 ? 0x1p-8
+               : dtype == TMS_I8   ? 1.0
+                                   : 0x1p-73;
+    return dtype == TMS_I8 ? 64.0 : 1.0;
+}
+
 /* One weight row with one token: sum of products, of their magnitudes, and how many there are;
  * then what the epilogue does to it. */
 typedef struct test_sum {

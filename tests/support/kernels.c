@@ -99,7 +99,8 @@ void test_kernel_plan(tms_spmm_plan *plan, tms_context *context, const tmsi_spmm
 
     memset(plan, 0, sizeof *plan);
     choice->kernel = kernel;
-    choice->part = tmsi_spmm_wanted_part(kernel, problem, &context->hardware);
+    choice->part = tmsi_spmm_wanted_part(
+        kernel, problem, problem->device == TMS_DEVICE_CUDA ? &context->gpu : &context->hardware);
     plan->context = context;
     plan->problem = *problem;
     plan->layout.struct_size = sizeof plan->layout;

@@ -8,7 +8,6 @@
 
 #include "base/dtype.h"
 #include "spmm/problem.h"
-#include "support/answer.h"
 
 enum { MARGIN = 64, MARK = 0xa5 };
 
@@ -26,25 +25,11 @@ static void *allocate(size_t bytes) {
 
 /* ---- Numbers --------------------------------------------------------------------------------- */
 
-/* What a number in [-2, 2) is multiplied by. Products of huge ones stay below 2^116 (2^28 in f16,
- * 2^16 in e4m3), so that sums of some hundred, four times scaled, are finite in f32; huge i8 are
- * -128 or 127. */
-static double size_of(test_kind kind, tms_dtype dtype) {
-    if (kind == TEST_HUGE)
-        return dtype == TMS_F16 ? 0x1p12 : dtype == TMS_E4M3 ? 0x1p7 : 0x1p56;
-    if (kind == TEST_SUBNORMAL)
-        return dtype == TMS_F16    ? 0x1p-20
-               : dtype == TMS_E4M3 ? 0x1p-8
-               : dtype == TMS_I8   ? 1.0
-                                   : 0x1p-73;
-    return dtype == TMS_I8 ? 64.0 : 1.0;
-}
-
 /* A weight or activation. */
 static double draw(test_random *random, test_kind kind, tms_dtype dtype) {
     if (kind == TEST_INTEGER)
         return (double)test_random_int(random, -2, 2);
-    return test_round(dtype, size_of(kind, dtype) * (4.0 * test_random_unit(random) - 2.0));
+    return test_round(dtype, test_size_of(kind, dtype) * (4.0 * test_random_unit(random) - 2.0));
 }
 
 static float draw_scale(test_random *random, test_kind kind) {

@@ -3,18 +3,8 @@
 #ifndef TAMIS_TESTS_PRODUCT_H
 #define TAMIS_TESTS_PRODUCT_H
 
+#include "support/answer.h"
 #include "support/support.h"
-
-/* What the numbers are like. */
-typedef enum test_kind {
-    TEST_INTEGER,    /* small whole numbers, scales powers of two: every bit must be right */
-    TEST_RANDOM,     /* uniform in [-2, 2); i8: in all of its range */
-    TEST_CANCELLING, /* neighbours along k nearly cancel */
-    TEST_HUGE,       /* sums near the largest f32, or the largest of the type */
-    TEST_SUBNORMAL,  /* sums near the smallest */
-    TEST_EMPTY_ROWS, /* every third row of the weight is zero */
-    TEST_KIND_COUNT
-} test_kind;
 
 const char *test_kind_name(test_kind kind);
 

@@ -1,0 +1,144 @@
+/* Every kernel of the GPU's table against float64, over declared axes: type x shape x epilogue x
+ * tokens in full, and by turns y's type and order, how rows lie, and kinds of numbers. A new row is
+ * tested by being there. */
+#include <inttypes.h>
+
+#include "gpu/tests.h"
+#include "spmm/problem.h"
+#include "support/matrices.h"
+
+const tms_dtype gpu_types[GPU_TYPE_COUNT] = {TMS_BF16, TMS_F16, TMS_E4M3, TMS_I8};
+
+/* n and k: one block, parts of blocks, an odd number of tiles either way, a long k, k's that are a
+ * multiple of 4 and no more. */
+static const int64_t shapes[][2] = {{264, 1540}, {520, 260}, {64, 64},   {2, 4},
+                                    {40, 68},    {129, 40},  {304, 388}, {257, 100},
+                                    {696, 204},  {72, 2052}, {130, 4096}};
+enum { SHAPE_COUNT = sizeof shapes / sizeof shapes[0], TOKENS_MAX = 300 };
+
+static const int64_t tokens[] = {0, 1, 3, 8, 17, 64, 130, 193, TOKENS_MAX};
+
+/* Beside those of tests/support. */
+static const test_epilogue more_epilogues[] = {
+    {TMS_EPILOGUE_BIAS, TMS_ACT_RELU},
+    {0, TMS_ACT_SILU},
+    {TMS_EPILOGUE_SCALE_N | TMS_EPILOGUE_RESIDUAL, TMS_ACT_NONE},
+    {TMS_EPILOGUE_SCALE_N | TMS_EPILOGUE_SCALE_T | TMS_EPILOGUE_BIAS | TMS_EPILOGUE_RESIDUAL,
+     TMS_ACT_SILU},
+};
+
+static const tms_dtype y_types[] = {TMS_BF16, TMS_F32, TMS_F16, TMS_I8, TMS_E4M3};
+
+/* Made when first asked for: all kernels share them. */
+static gpu_ground *grounds[GPU_TYPE_COUNT][SHAPE_COUNT][TEST_KIND_COUNT];
+
+static gpu_ground *ground_of(int type, int64_t shape, test_kind kind) {
+    gpu_ground **ground = &grounds[type][shape][kind];
+
+    if (*ground == NULL)
+        *ground =
+            gpu_ground_make(gpu_types[type], shapes[shape][0], shapes[shape][1], TOKENS_MAX, kind,
+                            -1, test_seed() + (uint64_t)(shape * TEST_KIND_COUNT + kind));
+    return *ground;
+}
+
+void gpu_axes_free(void) {
+    for (int type = 0; type < GPU_TYPE_COUNT; type++)
+        for (int64_t shape = 0; shape < SHAPE_COUNT; shape++)
+            for (int kind = 0; kind < TEST_KIND_COUNT; kind++)
+                if (grounds[type][shape][kind] != NULL)
+                    gpu_ground_free(grounds[type][shape][kind]);
+}
+
+/* One third each: exact, random, any. */
+static test_kind kind_of(const tms_spmm_problem *problem, uint64_t turn) {
+    test_kind kind = (test_kind)(turn / 3 % TEST_KIND_COUNT);
+
+    if (turn % 3 == 0)
+        kind = TEST_INTEGER;
+    else if (turn % 3 == 1)
+        kind = TEST_RANDOM;
+    if (kind == TEST_INTEGER && problem->activation > TMS_ACT_RELU)
+        kind = TEST_RANDOM;
+    if (kind == TEST_HUGE && problem->activation != TMS_ACT_NONE)
+        kind = TEST_RANDOM; /* an infinite z of either sign has no bound to keep */
+    return kind;
+}
+
+/* y's type and order by turns, the next ones where the kernel has not these. */
+static bool choose_y(const tmsi_spmm_kernel *kernel, uint64_t turn, tms_spmm_problem *problem) {
+    for (uint64_t i = 0; i < 2 * TEST_COUNT(y_types); i++) {
+        problem->y_type = y_types[(turn + i) % TEST_COUNT(y_types)];
+        problem->y_order =
+            (turn / 8 % 4 == 3) != (i >= TEST_COUNT(y_types)) ? TMS_ORDER_NT : TMS_ORDER_TN;
+        if (kernel->fits(problem))
+            return true;
+    }
+    return false;
+}
+
+typedef struct tally {
+    const tmsi_spmm_kernel *kernel;
+    int64_t cases, unserved, wrong;
+} tally;
+
+/* The first few wrong cells are printed; the others counted. */
+static void check_cell(tally *self, int64_t cell, int type, int64_t shape,
+                       const test_epilogue *epilogue, int64_t t) {
+    static gpu_room room;
+    tms_spmm_problem problem =
+        gpu_problem(gpu_types[type], shapes[shape][0], shapes[shape][1], TOKENS_MAX);
+    test_random random;
+    gpu_product product;
+    char message[512];
+    uint64_t turn;
+
+    test_random_seed(&random, test_seed() + (uint64_t)cell);
+    turn = test_random_u64(&random);
+    problem.epilogue = epilogue->bits;
+    problem.activation = epilogue->activation;
+    if ((tmsi_spmm_has(&problem, TMS_EPILOGUE_GATE) && problem.n % 2 != 0) ||
+        !choose_y(self->kernel, turn, &problem)) {
+        self->unserved++;
+        return;
+    }
+    gpu_product_make(&product, &room, ground_of(type, shape, kind_of(&problem, turn >> 8)),
+                     &problem, t,
+                     turn >> 40 & 1 ? GPU_ROWS_ALIGNED : (gpu_rows)(turn / 3 % GPU_ROWS_COUNT),
+                     turn % 2 == 0, turn >> 16);
+    self->cases++;
+    if (gpu_kernel_is_right(self->kernel, &product, message))
+        return;
+    if (self->wrong++ < 5)
+        print_message("%s, cell %" PRId64 ": %s\n", self->kernel->name, cell, message);
+}
+
+static const test_epilogue *epilogue_at(int64_t i) {
+    return i < test_epilogue_count ? &test_epilogues[i] : &more_epilogues[i - test_epilogue_count];
+}
+
+static void walk_type(tally *self, int type) {
+    const int64_t epilogues = test_epilogue_count + (int64_t)TEST_COUNT(more_epilogues);
+    const int64_t token_count = (int64_t)TEST_COUNT(tokens);
+
+    for (int64_t i = 0; i < SHAPE_COUNT * epilogues * token_count; i++) {
+        const int64_t cell = i * GPU_TYPE_COUNT + type; /* the same for every kernel */
+
+        if (gpu_option.cell >= 0 ? cell == gpu_option.cell : i % gpu_option.step == 0)
+            check_cell(self, cell, type, i / (epilogues * token_count),
+                       epilogue_at(i / token_count % epilogues), tokens[i % token_count]);
+    }
+}
+
+void gpu_kernel_is_right_on_every_axis(void **state) {
+    tally self = {.kernel = *state};
+
+    for (int type = 0; type < GPU_TYPE_COUNT; type++)
+        if (gpu_type_is_wanted(gpu_types[type]) && gpu_serves(self.kernel, gpu_types[type]))
+            walk_type(&self, type);
+    print_message("%s: %" PRId64 " products, %" PRId64 " not served\n", self.kernel->name,
+                  self.cases, self.unserved);
+    if (self.wrong > 0)
+        fail_msg("%s: %" PRId64 " of %" PRId64 " products are wrong", self.kernel->name, self.wrong,
+                 self.cases);
+}
