@@ -3,6 +3,20 @@
 from __future__ import annotations
 
 from . import _ops as _ops
+from ._masks import Mask, hold, release
+from ._prune import PruneReport, prune
+from ._schedule import GradualSparsity
 from ._weight import SparseWeight
+from ._weight_norm import WeightNormSparsifier, apply_fake_sparsity
 
-__all__ = ["SparseWeight"]
+__all__ = [
+    "GradualSparsity",
+    "Mask",
+    "PruneReport",
+    "SparseWeight",
+    "WeightNormSparsifier",
+    "apply_fake_sparsity",
+    "hold",
+    "prune",
+    "release",
+]
