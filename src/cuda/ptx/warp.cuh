@@ -68,6 +68,13 @@ __device__ static inline void tmsi_store_shared_v4(uint32_t address, const uint3
                  : "memory");
 }
 
+__device__ static inline void tmsi_store_shared_v4_f32(uint32_t address, float a, float b, float c,
+                                                       float d) {
+    asm volatile("st.shared.v4.f32 [%0], {%1, %2, %3, %4};" ::"r"(address), "f"(a), "f"(b), "f"(c),
+                 "f"(d)
+                 : "memory");
+}
+
 __device__ static inline void tmsi_load_cluster_v4(uint32_t address, uint32_t (&r)[4]) {
     asm volatile("ld.shared::cluster.v4.u32 {%0, %1, %2, %3}, [%4];"
                  : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3])

@@ -44,22 +44,27 @@ void set_activation(tms_activation activation, tmsi_epilogue *e) {
 
 } // namespace
 
-tms_status tmsi_cuda_make_map(const tmsi_cuda_device &device, const tmsi_cuda_matrix &matrix,
-                              int box_rows, int box_bytes, CUtensorMap *out) {
+/* Maps of two dimensions have slices of no height. */
+tms_status tmsi_cuda_make_map_3d(const tmsi_cuda_device &device, const tmsi_cuda_matrix &matrix,
+                                 int64_t width, int box_rows, int box_bytes, int box_slices,
+                                 CUtensorMap *out) {
     const int element = tmsi_cuda_element_bytes(matrix.type);
-    const cuuint64_t shape[2] = {(cuuint64_t)matrix.columns, (cuuint64_t)matrix.rows};
-    const cuuint64_t pitch_bytes[1] = {(cuuint64_t)matrix.pitch * (cuuint64_t)element};
-    const cuuint32_t box[2] = {(cuuint32_t)(box_bytes / element), (cuuint32_t)box_rows};
-    const cuuint32_t steps[2] = {1, 1};
+    const cuuint64_t shape[3] = {(cuuint64_t)width, (cuuint64_t)matrix.rows,
+                                 (cuuint64_t)(matrix.columns / width)};
+    const cuuint64_t pitch_bytes[2] = {(cuuint64_t)matrix.pitch * (cuuint64_t)element,
+                                       (cuuint64_t)width * (cuuint64_t)element};
+    const cuuint32_t box[3] = {(cuuint32_t)(box_bytes / element), (cuuint32_t)box_rows,
+                               (cuuint32_t)box_slices};
+    const cuuint32_t steps[3] = {1, 1, 1};
     CUresult result = CUDA_ERROR_INVALID_CONTEXT;
 
     for (int i = 0; i < 2 && result == CUDA_ERROR_INVALID_CONTEXT; i++) {
         if (i > 0) /* a thread that has not used the GPU yet */
             cudaSetDevice(device.index);
-        result = device.encode(out, map_type(matrix.type), 2, const_cast<void *>(matrix.data),
-                               shape, pitch_bytes, box, steps, CU_TENSOR_MAP_INTERLEAVE_NONE,
-                               map_swizzle(box_bytes), CU_TENSOR_MAP_L2_PROMOTION_L2_256B,
-                               CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE);
+        result = device.encode(
+            out, map_type(matrix.type), box_slices > 0 ? 3 : 2, const_cast<void *>(matrix.data),
+            shape, pitch_bytes, box, steps, CU_TENSOR_MAP_INTERLEAVE_NONE, map_swizzle(box_bytes),
+            CU_TENSOR_MAP_L2_PROMOTION_L2_256B, CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE);
     }
     if (result != CUDA_SUCCESS)
         return tmsi_fail(TMS_ERR_DEVICE,
@@ -68,6 +73,11 @@ tms_status tmsi_cuda_make_map(const tmsi_cuda_device &device, const tmsi_cuda_ma
                          (long long)matrix.rows, (long long)matrix.columns, (long long)matrix.pitch,
                          (int)result);
     return TMS_OK;
+}
+
+tms_status tmsi_cuda_make_map(const tmsi_cuda_device &device, const tmsi_cuda_matrix &matrix,
+                              int box_rows, int box_bytes, CUtensorMap *out) {
+    return tmsi_cuda_make_map_3d(device, matrix, matrix.columns, box_rows, box_bytes, 0, out);
 }
 
 tmsi_epilogue tmsi_make_epilogue(const tmsi_spmm_run &run) {

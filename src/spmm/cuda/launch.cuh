@@ -42,6 +42,12 @@ static inline bool tmsi_is_copyable(const void *data, int64_t pitch, tms_dtype t
 tms_status tmsi_cuda_make_map(const tmsi_cuda_device &device, const tmsi_cuda_matrix &matrix,
                               int box_rows, int box_bytes, CUtensorMap *out);
 
+/* The matrix cut along its columns into slices of `width`, which follow each other in memory: a map
+ * of [slices][rows][width], as boxes of box_slices slices of box_rows rows by box_bytes bytes. */
+tms_status tmsi_cuda_make_map_3d(const tmsi_cuda_device &device, const tmsi_cuda_matrix &matrix,
+                                 int64_t width, int box_rows, int box_bytes, int box_slices,
+                                 CUtensorMap *out);
+
 /* What a call's epilogue is, from its problem and arguments. */
 tmsi_epilogue tmsi_make_epilogue(const tmsi_spmm_run &run);
 

@@ -38,7 +38,11 @@ struct f16 {};
                                     bool accumulate) {                                             \
         tmsi_wgmma_sp_m64n##n##k32_f16<S>(d, a, b, meta, accumulate);                              \
     }
+NM24_MULTIPLY(8)
+NM24_MULTIPLY(16)
+NM24_MULTIPLY(32)
 NM24_MULTIPLY(64)
+NM24_MULTIPLY(96)
 NM24_MULTIPLY(128)
 NM24_MULTIPLY(160)
 NM24_MULTIPLY(192)

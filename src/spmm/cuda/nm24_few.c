@@ -1,0 +1,65 @@
+/* The columns of nm24_few.def: at what cost these kernels compute a product, and on what grid. */
+#include "spmm/cuda/nm24_few.h"
+
+#include "base/memory.h"
+#include "spmm/kernel.h"
+#include "spmm/problem.h"
+#include "spmm/tuning.h"
+
+/* What a CTA costs beyond its blocks of k, in such blocks: to begin, to add up, to store. */
+enum { OVERHEAD_BLOCKS = 6 };
+
+static int64_t waves_of(int64_t ctas, int64_t processors) {
+    return tmsi_div_up(ctas, tmsi_max(processors, 1));
+}
+
+tmsi_nm24_few_grid tmsi_nm24_few_grid_of(int64_t n, int64_t t, int64_t blocks, int64_t rows,
+                                         int64_t tokens, int64_t processors) {
+    tmsi_nm24_few_grid grid;
+    int64_t best = INT64_MAX;
+
+    grid.tiles_n = tmsi_div_up(n, rows);
+    grid.tokens = (int32_t)(tmsi_div_up(tmsi_div_up(t, tmsi_div_up(t, tokens)), 8) * 8);
+    grid.tiles_t = tmsi_div_up(t, grid.tokens);
+    grid.split = 1;
+    for (int32_t split = 1; split <= TMSI_NM24_FEW_SPLIT_MAX && split <= blocks; split++) {
+        const int64_t length = waves_of(grid.tiles_n * grid.tiles_t * split, processors) *
+                               (tmsi_div_up(blocks, split) + OVERHEAD_BLOCKS);
+
+        if (length < best) {
+            best = length;
+            grid.split = split;
+        }
+    }
+    return grid;
+}
+
+/* A launch, then waves of CTAs over the multiprocessors: each so long a block of k of its share,
+ * and so long on top to begin, to add up and to store. */
+static void count_terms(const tms_spmm_problem *problem, int64_t t, const tmsi_hardware *hardware,
+                        int64_t rows, int64_t tokens, double out[TMSI_TERM_COUNT]) {
+    const int64_t blocks = tmsi_div_up(problem->k, 64);
+    const tmsi_nm24_few_grid grid =
+        tmsi_nm24_few_grid_of(problem->n, t, blocks, rows, tokens, hardware->processors);
+    const double waves =
+        (double)waves_of(grid.tiles_n * grid.tiles_t * grid.split, hardware->processors);
+
+    out[TMSI_TERM_LAUNCH] = 1.0;
+    out[TMSI_TERM_BLOCK] = waves * (double)tmsi_div_up(blocks, grid.split);
+    out[TMSI_TERM_TILE] = waves;
+}
+
+#define NM24_FEW_COST(rows, tokens)                                                                \
+    void tmsi_spmm_cost_nm24_few_##rows##x##tokens(const tms_spmm_problem *problem, int64_t t,     \
+                                                   const tmsi_hardware *hardware,                  \
+                                                   double out[TMSI_TERM_COUNT]) {                  \
+        count_terms(problem, t, hardware, rows, tokens, out);                                      \
+    }
+NM24_FEW_COST(64, 8)
+NM24_FEW_COST(64, 16)
+NM24_FEW_COST(64, 32)
+NM24_FEW_COST(64, 64)
+NM24_FEW_COST(128, 64)
+NM24_FEW_COST(128, 96)
+NM24_FEW_COST(128, 128)
+NM24_FEW_COST(128, 192)

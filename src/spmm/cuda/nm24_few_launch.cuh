@@ -1,0 +1,116 @@
+/* Launches of the nm24 kernels for few tokens. Included by one file a type, whose kernels it makes
+ * from that type's table. */
+#ifndef TAMIS_SPMM_CUDA_NM24_FEW_LAUNCH_CUH
+#define TAMIS_SPMM_CUDA_NM24_FEW_LAUNCH_CUH
+
+#include "spmm/cuda/launch.cuh"
+#include "spmm/cuda/nm24_few.cuh"
+#include "spmm/cuda/nm24_few.h"
+#include "spmm/cuda/nm24_launch.cuh"
+
+namespace nm24_few {
+
+/* Shared memory of a multiprocessor is 228 KiB, of which each CTA costs 1 KiB more than it asks
+ * for, and may have 227. */
+constexpr int SHARED_MAX = 227 * 1024, SHARED_HALF = 113 * 1024;
+
+/* x as boxes of `tokens` rows of GROUP blocks; a rest of k, for which memory holds no whole block,
+ * makes each block a box of its own. */
+inline tms_status make_map(const tmsi_spmm_run &run, int group, Params *p) {
+    const int64_t k = run.problem->k;
+    const tmsi_cuda_matrix x = {run.problem->x_type, run.args->x, k, run.args->t, run.args->ldx};
+
+    p->x_blocks = k % DEPTH == 0 ? group : 1;
+    return tmsi_cuda_make_map_3d(*run.context->cuda, x, k % DEPTH == 0 ? DEPTH : k, p->tokens,
+                                 X_ROW_BYTES, p->x_blocks, &p->x_map);
+}
+
+/* Stages that a CTA's blocks need, if its share of shared memory has them. */
+template <class T> int choose_stages(const Params &p, int shared_bytes) {
+    const int64_t needed = tmsi_div_up(tmsi_div_up(p.k_blocks, p.split), T::GROUP);
+
+    return (int)tmsi_min(needed, (shared_bytes - T::RING_AT) / T::STAGE_BYTES);
+}
+
+/* On so many bytes of shared memory a CTA, at most. */
+template <class T>
+tms_status launch_grid(const tmsi_spmm_run &run, const tmsi_nm24_few_grid &grid, int shared_bytes,
+                       const char *name) {
+    const tmsi_cuda_scope scope(run.context->cuda->index);
+    Params p = {};
+    cudaLaunchConfig_t config = {};
+    cudaLaunchAttribute cluster;
+    tms_status status;
+
+    p.w = (const uint8_t *)run.weight;
+    p.row_blocks = (int32_t)tmsi_div_up(run.problem->n, 64);
+    p.k_blocks = (int32_t)tmsi_div_up(run.problem->k, DEPTH);
+    p.share = p.k_blocks / grid.split;
+    p.more = p.k_blocks % grid.split;
+    p.tokens = grid.tokens;
+    p.split = grid.split;
+    p.stages = choose_stages<T>(p, shared_bytes);
+    p.epilogue = tmsi_make_epilogue(run);
+    p.kind = nm24::choose_kind(p.epilogue);
+    status = make_map(run, T::GROUP, &p);
+    if (status != TMS_OK)
+        return status;
+    cluster.id = cudaLaunchAttributeClusterDimension;
+    cluster.val.clusterDim.x = (unsigned)grid.split;
+    cluster.val.clusterDim.y = cluster.val.clusterDim.z = 1;
+    config.gridDim = dim3((unsigned)grid.split, (unsigned)grid.tiles_n, (unsigned)grid.tiles_t);
+    config.blockDim = dim3(T::THREADS);
+    config.dynamicSmemBytes =
+        (size_t)tmsi_max(T::END_BYTES, T::RING_AT + p.stages * T::STAGE_BYTES);
+    config.stream = (cudaStream_t)run.stream;
+    config.attrs = &cluster;
+    config.numAttrs = grid.split > 1 ? 1 : 0;
+    return tmsi_cuda_check(name, cudaLaunchKernelEx(&config, kernel<T>, p));
+}
+
+template <class T> tms_status launch(const tmsi_spmm_run &run, const char *name) {
+    const tms_spmm_problem &problem = *run.problem;
+    const int processors = run.context->cuda->processors;
+    const tmsi_nm24_few_grid grid =
+        tmsi_nm24_few_grid_of(problem.n, run.args->t, tmsi_div_up(problem.k, DEPTH),
+                              T::ROW_BLOCKS * 64, T::TOKENS, processors);
+    /* Clusters of more than two leave multiprocessors idle if each has one CTA only. */
+    const bool is_alone =
+        T::CTAS == 1 || (grid.split <= 2 && grid.tiles_n * grid.tiles_t * grid.split <= processors);
+
+    if (!tmsi_is_copyable(run.args->x, run.args->ldx, problem.x_type))
+        return nm24::launch_plain(run);
+    return launch_grid<T>(run, grid, is_alone ? SHARED_MAX : SHARED_HALF, name);
+}
+
+template <class T> tms_status prepare(const char *name) {
+    return tmsi_cuda_check(
+        name,
+        cudaFuncSetAttribute(kernel<T>, cudaFuncAttributeMaxDynamicSharedMemorySize, SHARED_MAX));
+}
+
+} // namespace nm24_few
+
+/* The tiles behind a table's names: blocks, tokens, blocks of k a stage, CTAs a multiprocessor. A
+ * stage has some 20 KB, so that a copy is worth its issue and half a multiprocessor's shared memory
+ * holds four or five. */
+#define NM24_FEW_TILES(type)                                                                       \
+    typedef nm24_few::Tile<nm24::type, 1, 8, 4, 2> spmm_nm24_##type##_few_64x8_sm90;               \
+    typedef nm24_few::Tile<nm24::type, 1, 16, 4, 2> spmm_nm24_##type##_few_64x16_sm90;             \
+    typedef nm24_few::Tile<nm24::type, 1, 32, 2, 2> spmm_nm24_##type##_few_64x32_sm90;             \
+    typedef nm24_few::Tile<nm24::type, 1, 64, 2, 2> spmm_nm24_##type##_few_64x64_sm90;             \
+    typedef nm24_few::Tile<nm24::type, 2, 64, 1, 2> spmm_nm24_##type##_few_128x64_sm90;            \
+    typedef nm24_few::Tile<nm24::type, 2, 96, 1, 2> spmm_nm24_##type##_few_128x96_sm90;            \
+    typedef nm24_few::Tile<nm24::type, 2, 128, 1, 2> spmm_nm24_##type##_few_128x128_sm90;          \
+    typedef nm24_few::Tile<nm24::type, 2, 192, 1, 1> spmm_nm24_##type##_few_128x192_sm90;
+
+/* A row's two functions. */
+#define NM24_FEW_FUNCTIONS(name)                                                                   \
+    extern "C" tms_status tmsi_##name(const tmsi_spmm_run *run) {                                  \
+        return nm24_few::launch<name>(*run, "launching " #name);                                   \
+    }                                                                                              \
+    extern "C" tms_status tmsi_##name##_prepare(void) {                                            \
+        return nm24_few::prepare<name>("readying " #name);                                         \
+    }
+
+#endif

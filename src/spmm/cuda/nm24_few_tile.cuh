@@ -1,0 +1,99 @@
+/* What the roles of an nm24 kernel for few tokens share: the tile, its parameters, its place. */
+#ifndef TAMIS_SPMM_CUDA_NM24_FEW_TILE_CUH
+#define TAMIS_SPMM_CUDA_NM24_FEW_TILE_CUH
+
+#include "spmm/cuda/nm24_tile.cuh"
+
+namespace nm24_few {
+
+using nm24::BLOCK_BYTES;
+using nm24::DEPTH;
+using nm24::WARPGROUP;
+using nm24::X_ROW_BYTES;
+
+/* A tile: ROW_BLOCKS consumer warpgroups, a block of 64 rows of w each, by up to TOKENS rows of x.
+ * A stage of the ring holds GROUP blocks of k: one copy brings as many for a row of blocks, and one
+ * for x. CTAS of them may share a multiprocessor. */
+template <class Element_, int ROW_BLOCKS_, int TOKENS_, int GROUP_, int CTAS_> struct Tile {
+    typedef Element_ Element;
+    static constexpr int ROW_BLOCKS = ROW_BLOCKS_, TOKENS = TOKENS_, GROUP = GROUP_, CTAS = CTAS_;
+    static constexpr int CONSUMERS = ROW_BLOCKS * WARPGROUP;
+    static constexpr int THREADS = CONSUMERS + 64; /* a warp that loads x, one that loads w */
+    static constexpr int X_BYTES = GROUP * TOKENS * X_ROW_BYTES;
+    static constexpr int W_BYTES = GROUP * BLOCK_BYTES; /* of a row of blocks */
+    static constexpr int STAGE_BYTES = X_BYTES + ROW_BLOCKS * W_BYTES;
+    /* The barriers, full and empty of each stage, stand in front. */
+    static constexpr int RING_AT = 1024, STAGES_MAX = 60;
+    /* Behind the product the ring is the sums' place: 2 KB for 8 tokens of a warpgroup, as its
+     * threads hold them; and two buffers of y a warpgroup, or 16 tokens of 64 rows of f32 in rows
+     * of 68. */
+    static constexpr int SUMS_BYTES = TOKENS / 8 * WARPGROUP * 16;
+    static constexpr int BUFFER_BYTES = 16 * 128, PLAIN_PITCH = 68;
+    static constexpr int STAGING_BYTES = 4608;
+    static constexpr int STAGING_AT = RING_AT + ROW_BLOCKS * SUMS_BYTES;
+    static constexpr int END_BYTES = STAGING_AT + ROW_BLOCKS * STAGING_BYTES;
+    static_assert(STAGE_BYTES % 1024 == 0, "the swizzle of x repeats every 1024 bytes");
+    static_assert(STAGING_BYTES >= 2 * BUFFER_BYTES && STAGING_BYTES >= 16 * PLAIN_PITCH * 4, "");
+    static_assert(2 * 8 * STAGES_MAX <= RING_AT, "");
+};
+
+struct Params {
+    CUtensorMap x_map; /* [k / 64][t][64], boxes of GROUP; or, with a rest of k, [1][t][k] */
+    const uint8_t *w;  /* image blocks [row_blocks][k_blocks] */
+    int32_t row_blocks, k_blocks;
+    int32_t share, more; /* blocks of k a CTA; the first `more` of a cluster have one more */
+    int32_t x_blocks;    /* blocks of k that a box has: GROUP or 1 */
+    int32_t stages;      /* of the ring */
+    int32_t tokens;      /* of a tile, a multiple of 8 */
+    int32_t split;       /* CTAs that share a tile's k: the cluster */
+    int32_t kind;        /* tmsi_epilogue_kind */
+    tmsi_epilogue epilogue;
+};
+
+/* What a CTA computes. */
+struct Place {
+    int row_block, blocks; /* first of the tile; how many the image has, 1 .. ROW_BLOCKS */
+    int first, count;      /* blocks of k */
+    int token, end;        /* tokens */
+    int rank;
+};
+
+/* The grid is cluster by tiles of n by tiles of t. */
+template <class T> __device__ inline Place place(const Params &p) {
+    Place at;
+
+    at.rank = (int)blockIdx.x;
+    at.row_block = (int)blockIdx.y * T::ROW_BLOCKS;
+    at.blocks = min(p.row_blocks - at.row_block, T::ROW_BLOCKS);
+    at.first = at.rank * p.share + min(at.rank, p.more);
+    at.count = p.share + (at.rank < p.more);
+    at.token = (int)blockIdx.z * p.tokens;
+    at.end = min(at.token + p.tokens, p.epilogue.t);
+    return at;
+}
+
+/* The ring's place, of a length that the launch decides. */
+struct Ring {
+    int stages;
+    int stage = 0;
+    uint32_t phase = 0;
+
+    __device__ inline explicit Ring(int count) : stages(count) {}
+    __device__ inline void next() {
+        if (++stage == stages) {
+            stage = 0;
+            phase ^= 1;
+        }
+    }
+};
+
+__device__ inline uint32_t full_barrier(uint32_t shared, int stage) {
+    return shared + stage * 16;
+}
+__device__ inline uint32_t empty_barrier(uint32_t shared, int stage) {
+    return shared + stage * 16 + 8;
+}
+
+} // namespace nm24_few
+
+#endif
