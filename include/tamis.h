@@ -127,12 +127,13 @@ TMS_API const char *tms_dtype_name(tms_dtype dtype);
 /* ---- Context -------------------------------------------------------------------------------- */
 
 /* Instruction sets; a context's mask narrows what kernels may use. */
-#define TMS_ISA_AVX2   0x1u   /* AVX2 and FMA */
-#define TMS_ISA_AVX512 0x2u   /* AVX-512 F, BW, DQ, VL */
-#define TMS_ISA_SM90   0x100u /* NVIDIA Hopper GPUs: wgmma and the copy engine */
-#define TMS_ISA_SM80   0x200u /* NVIDIA GPUs from Ampere on, Hopper too: mma.sp and cp.async */
-#define TMS_ISA_ALL    0x7fffffffu
-#define TMS_ISA_NONE   0x80000000u /* as a mask: portable C alone */
+#define TMS_ISA_AVX2     0x1u    /* AVX2 and FMA */
+#define TMS_ISA_AVX512   0x2u    /* AVX-512 F, BW, DQ, VL */
+#define TMS_ISA_SM90     0x100u  /* NVIDIA Hopper GPUs: wgmma and the copy engine */
+#define TMS_ISA_SM80     0x200u  /* NVIDIA GPUs from Ampere on, Hopper too: mma.sp and cp.async */
+#define TMS_ISA_CUBLASLT 0x1000u /* NVIDIA's dense library, where it is found at run time */
+#define TMS_ISA_ALL      0x7fffffffu
+#define TMS_ISA_NONE     0x80000000u /* as a mask: portable C alone */
 
 /* allocate returns bytes (> 0), of any content, at the alignment (a power of two), or NULL; release
  * gets the same pointer back, never NULL. Both may be called from any thread. */
@@ -160,6 +161,8 @@ typedef struct tms_context_desc {
     void *parallel_user;
     tms_device device;    /* TMS_DEVICE_CUDA: products may run on a GPU too, and not only the CPU */
     int32_t device_index; /* that GPU's number in CUDA's own counting */
+    const char *cublaslt_path; /* with a GPU: the libcublasLt that serves dense products; NULL: the
+                                * one that the process has loaded, or that is found by its name */
 } tms_context_desc;
 
 static inline tms_context_desc tms_context_desc_default(void) {
@@ -184,6 +187,10 @@ TMS_API const char *tms_context_isa_text(const tms_context *context);
 TMS_API int32_t tms_context_threads(const tms_context *context);
 /* The context's GPU, "NVIDIA H100 80GB HBM3 (sm_90, 132 multiprocessors)"; "none". */
 TMS_API const char *tms_context_device_text(const tms_context *context);
+/* The driver's newest CUDA, "CUDA 13.0"; and "cuBLASLt 13.1.0", or why there is none: then dense is
+ * no candidate on the GPU. "" without a GPU. */
+TMS_API const char *tms_context_driver_text(const tms_context *context);
+TMS_API const char *tms_context_cublaslt_text(const tms_context *context);
 
 /* ---- Patterns: which zeros are allowed --------------------------------------------------------
  */

@@ -10,6 +10,7 @@ static tms_status attach_device(tms_context *context, const tms_context_desc *de
     tms_status status = TMS_OK;
 
     TMS_TRY(tmsi_cuda_attach(context, desc->device_index));
+    TMS_TRY(tmsi_cuda_attach_cublaslt(context, desc->cublaslt_path));
     if (desc->isa_mask != 0)
         context->gpu.isa &= desc->isa_mask;
     tmsi_isa_print(context->hardware.isa | context->gpu.isa, context->isa_text,

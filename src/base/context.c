@@ -70,6 +70,8 @@ tms_status tmsi_context_create(const tms_context_desc *desc, tms_context **out_c
 
 void tms_context_destroy(tms_context *context) {
     if (context != NULL) {
+        if (context->release_device != NULL)
+            context->release_device(context);
         tmsi_free(context, context->cuda);
         tmsi_free(context, context->tuning);
         tmsi_free(context, context->gpu_tuning);
@@ -90,5 +92,13 @@ int32_t tms_context_threads(const tms_context *context) {
 }
 
 const char *tms_context_device_text(const tms_context *context) {
-    return context->device_text;
+    return context != NULL ? context->device_text : "";
+}
+
+const char *tms_context_driver_text(const tms_context *context) {
+    return context != NULL ? context->driver_text : "";
+}
+
+const char *tms_context_cublaslt_text(const tms_context *context) {
+    return context != NULL ? context->cublaslt_text : "";
 }

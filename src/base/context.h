@@ -15,7 +15,11 @@ struct tms_context {
     tmsi_hardware gpu;             /* likewise; processors is 0 where there is none */
     struct tmsi_cuda_device *cuda; /* that GPU; freed with the context */
     char device_text[128];
-    struct tmsi_tuning *tuning, *gpu_tuning; /* of each of the two; freed with the context */
+    struct tmsi_tuning *tuning, *gpu_tuning;      /* of each of the two; freed with the context */
+    struct tmsi_cublaslt *cublaslt;               /* or NULL */
+    char cublaslt_text[256];                      /* "cuBLASLt 13.1.0", or why there is none */
+    char driver_text[64];                         /* "CUDA 13.0" */
+    void (*release_device)(tms_context *context); /* what the GPU has to say at the end, or NULL */
 };
 
 /* Checks and copies what the caller knows of a description. */

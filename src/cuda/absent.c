@@ -2,6 +2,11 @@
 #include "base/status.h"
 #include "cuda/device.h"
 
+tms_status tmsi_cuda_attach_cublaslt(tms_context *context, const char *path) {
+    (void)context, (void)path;
+    return TMS_OK;
+}
+
 tms_status tmsi_cuda_attach(tms_context *context, int32_t index) {
     (void)context, (void)index;
     return tmsi_fail(TMS_ERR_DEVICE,

@@ -2,6 +2,8 @@
 
 #include <stdio.h>
 
+#include "cuda/cublaslt.h"
+
 extern "C" {
 #include "base/context.h"
 #include "base/memory.h"
@@ -47,6 +49,13 @@ void fill_speeds(int32_t index, tmsi_hardware *out) {
     out->gb_per_s = 2.0 * memory_khz * 1e3 * bits / 8.0 / 1e9; /* two transfers a clock */
 }
 
+void print_driver(char *text, size_t text_bytes) {
+    int version = 0;
+
+    if (cudaDriverGetVersion(&version) == cudaSuccess)
+        snprintf(text, text_bytes, "CUDA %d.%d", version / 1000, version / 10 % 100);
+}
+
 } // namespace
 
 tms_status tmsi_cuda_attach(tms_context *context, int32_t index) {
@@ -77,10 +86,23 @@ tms_status tmsi_cuda_attach(tms_context *context, int32_t index) {
     context->gpu.l2_bytes = properties.l2CacheSize;
     context->gpu.processors = properties.multiProcessorCount;
     fill_speeds(index, &context->gpu);
+    print_driver(context->driver_text, sizeof context->driver_text);
     snprintf(context->gpu.name, sizeof context->gpu.name, "%.63s", properties.name);
     snprintf(context->device_text, sizeof context->device_text,
              "%.64s (sm_%d%d, %d multiprocessors)", properties.name, properties.major,
              properties.minor, properties.multiProcessorCount);
+done:
+    return status;
+}
+
+tms_status tmsi_cuda_attach_cublaslt(tms_context *context, const char *path) {
+    const tmsi_cuda_scope scope(context->cuda->index);
+    tms_status status = TMS_OK;
+
+    TMS_TRY(tmsi_cublaslt_open(context, path));
+    if (context->cublaslt != NULL)
+        context->gpu.isa |= TMS_ISA_CUBLASLT;
+    context->release_device = tmsi_cublaslt_close;
 done:
     return status;
 }

@@ -14,6 +14,8 @@ typedef struct tmsi_cuda_device tmsi_cuda_device;
 /* Fills a fresh context's gpu, cuda and device_text from GPU `index`. TMS_ERR_DEVICE where there is
  * none, it is too old for every kernel, or the library was built without CUDA. */
 tms_status tmsi_cuda_attach(tms_context *context, int32_t index);
+/* tmsi_cublaslt_open for that GPU; adds TMS_ISA_CUBLASLT to its isa where the library is there. */
+tms_status tmsi_cuda_attach_cublaslt(tms_context *context, const char *path);
 
 #ifdef __cplusplus
 }

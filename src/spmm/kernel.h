@@ -3,7 +3,8 @@
  * A family's table is cpu/<family>.def, named in kernels.def, with rows
  *     TMS_KERNEL(name, needs, layout, format, fits, part, accepts, cost, work)
  * or, for kernels of a GPU, cuda/<family>.def, named in cuda/kernels.def, with rows
- * TMS_DEVICE_KERNEL of the same columns.
+ * TMS_DEVICE_KERNEL of the same columns; TMS_PLANNED_KERNEL where tmsi_<name>_open and _close, of
+ * each plan, come beside them.
  * Each of the five last is a function tmsi_spmm_<column> (cost differs between the two tables); the
  * row declares them and the kernel itself, tmsi_<name>. Rows may share them. Only the kernel lies
  * in a file with an ISA suffix: the others run on every machine, so they stand in a file without.
@@ -31,6 +32,7 @@ typedef struct tmsi_spmm_run {
     const tms_spmm_args *args;
     void *work;        /* as many bytes as the row's `work` said, 64-byte aligned; not zeroed */
     tms_stream stream; /* of a device kernel */
+    const void *state; /* that the row's `open` made, or NULL */
 } tmsi_spmm_run;
 
 typedef struct tmsi_spmm_kernel {
@@ -57,6 +59,11 @@ typedef struct tmsi_spmm_kernel {
     /* One of the two: computes y, or enqueues that on the context's GPU. */
     void (*run)(const tmsi_spmm_run *run);
     tms_status (*launch)(const tmsi_spmm_run *run);
+    /* NULL, or what readies something with a plan that calls the kernel for first .. last tokens,
+     * and takes it back (or NULL). open may raise the bytes of work that such calls need. */
+    tms_status (*open)(tms_context *context, const tms_spmm_problem *problem, int64_t first,
+                       int64_t last, void **out_state, size_t *work_bytes);
+    void (*close)(tms_context *context, void *state);
 } tmsi_spmm_kernel;
 
 /* Every kernel of the CPU, references first; choosing, tests and bench walk it. */

@@ -20,14 +20,21 @@
     void tmsi_spmm_##cost(const tms_spmm_problem *problem, int64_t t,                              \
                           const tmsi_hardware *hardware, double out[TMSI_TERM_COUNT]);             \
     COLUMNS(fits, part, accepts, work)
+#define TMS_PLANNED_KERNEL(name, needs, layout, format, fits, part, accepts, cost, work)           \
+    tms_status tmsi_##name##_open(tms_context *context, const tms_spmm_problem *problem,           \
+                                  int64_t first, int64_t last, void **out_state,                   \
+                                  size_t *work_bytes);                                             \
+    void tmsi_##name##_close(tms_context *context, void *state);                                   \
+    TMS_DEVICE_KERNEL(name, needs, layout, format, fits, part, accepts, cost, work)
 #include "spmm/kernels.def"
 #ifdef TAMIS_CUDA
 #include "spmm/cuda/kernels.def"
 #endif
 #undef TMS_KERNEL
 #undef TMS_DEVICE_KERNEL
+#undef TMS_PLANNED_KERNEL
 
-#define ENTRY(name, needs, layout, format, fits, part, accepts, cost, terms, work, run, launch)    \
+#define ENTRY(name, needs, layout, format, fits, part, accepts, cost, terms, work, ...)            \
     {name,                                                                                         \
      needs,                                                                                        \
      TMSI_LAYOUT_##layout,                                                                         \
@@ -38,13 +45,12 @@
      cost,                                                                                         \
      terms,                                                                                        \
      tmsi_spmm_##work,                                                                             \
-     run,                                                                                          \
-     launch},
+     __VA_ARGS__},
 
 const tmsi_spmm_kernel tmsi_spmm_kernels[] = {
 #define TMS_KERNEL(name, needs, layout, format, fits, part, accepts, cost, work)                   \
     ENTRY(#name, needs, layout, format, fits, part, accepts, tmsi_spmm_##cost, NULL, work,         \
-          tmsi_##name, NULL)
+          tmsi_##name, NULL, NULL, NULL)
 #include "spmm/kernels.def"
 #undef TMS_KERNEL
 };
@@ -59,9 +65,13 @@ _Static_assert(sizeof tmsi_spmm_kernels / sizeof tmsi_spmm_kernels[0] <= TMSI_TU
 static const tmsi_spmm_kernel device_kernels[] = {
 #define TMS_DEVICE_KERNEL(name, needs, layout, format, fits, part, accepts, cost, work)            \
     ENTRY(#name, needs, layout, format, fits, part, accepts, NULL, tmsi_spmm_##cost, work, NULL,   \
-          tmsi_##name)
+          tmsi_##name, NULL, NULL)
+#define TMS_PLANNED_KERNEL(name, needs, layout, format, fits, part, accepts, cost, work)           \
+    ENTRY(#name, needs, layout, format, fits, part, accepts, NULL, tmsi_spmm_##cost, work, NULL,   \
+          tmsi_##name, tmsi_##name##_open, tmsi_##name##_close)
 #include "spmm/cuda/kernels.def"
 #undef TMS_DEVICE_KERNEL
+#undef TMS_PLANNED_KERNEL
 };
 _Static_assert(sizeof device_kernels / sizeof device_kernels[0] <= TMSI_TUNING_KERNELS_MAX,
                "a tuning table has room for every row");

@@ -5,6 +5,36 @@
 
 #include "base/memory.h"
 
+tms_status tmsi_spmm_plan_ready(tms_spmm_plan *plan) {
+    tms_context *context = plan->context;
+    int64_t first = 1;
+    tms_status status = TMS_OK;
+
+    for (int32_t i = 0; i < plan->range_count; i++) {
+        const tmsi_spmm_range *range = &plan->ranges[i];
+        const tmsi_spmm_kernel *kernel = range->choice.kernel;
+        size_t bytes =
+            kernel->work(&plan->problem, &range->choice.part, range->last, context->threads);
+
+        if (kernel->open != NULL)
+            TMS_TRY(kernel->open(context, &plan->problem, first, range->last, &plan->states[i],
+                                 &bytes));
+        if (bytes > plan->work_bytes)
+            plan->work_bytes = bytes;
+        first = range->last + 1;
+    }
+done:
+    return status;
+}
+
+void tmsi_spmm_plan_unready(tms_spmm_plan *plan) {
+    for (int32_t i = 0; i < plan->range_count; i++)
+        if (plan->states[i] != NULL) {
+            plan->ranges[i].choice.kernel->close(plan->context, plan->states[i]);
+            plan->states[i] = NULL;
+        }
+}
+
 tms_status tmsi_spmm_plan_create(tms_context *context, const tms_spmm_problem *problem,
                                  const tms_layout *layout, tms_spmm_plan **out_plan) {
     const tmsi_machine machine = tmsi_spmm_machine(context, problem);
@@ -16,13 +46,7 @@ tms_status tmsi_spmm_plan_create(tms_context *context, const tms_spmm_problem *p
     plan->problem = *problem;
     plan->layout = *layout;
     TMS_TRY(tmsi_spmm_ranges(problem, &machine, layout, plan->ranges, &plan->range_count));
-    for (int32_t i = 0; i < plan->range_count; i++) {
-        const tmsi_spmm_range *range = &plan->ranges[i];
-        size_t bytes =
-            range->choice.kernel->work(problem, &range->choice.part, range->last, context->threads);
-        if (bytes > plan->work_bytes)
-            plan->work_bytes = bytes;
-    }
+    TMS_TRY(tmsi_spmm_plan_ready(plan));
     *out_plan = plan;
     plan = NULL;
 done:
@@ -31,16 +55,22 @@ done:
 }
 
 void tmsi_spmm_plan_destroy(tms_spmm_plan *plan) {
-    if (plan != NULL)
-        tmsi_free(plan->context, plan);
+    if (plan == NULL)
+        return;
+    tmsi_spmm_plan_unready(plan);
+    tmsi_free(plan->context, plan);
+}
+
+static int32_t find_range(const tms_spmm_plan *plan, int64_t t) {
+    int32_t i = 0;
+
+    while (plan->ranges[i].last < t)
+        i++;
+    return i;
 }
 
 const tmsi_spmm_choice *tmsi_spmm_plan_choice(const tms_spmm_plan *plan, int64_t t) {
-    const tmsi_spmm_range *range = plan->ranges;
-
-    while (range->last < t)
-        range++;
-    return &range->choice;
+    return &plan->ranges[find_range(plan, t)].choice;
 }
 
 /* Why a choice may surprise. */
@@ -70,30 +100,42 @@ size_t tmsi_spmm_plan_describe(const tms_spmm_plan *plan, char *text, size_t tex
                              range->last, remark(&plan->problem, choice));
         first = range->last + 1;
     }
+    if (plan->problem.device == TMS_DEVICE_CUDA && plan->context->cublaslt == NULL) {
+        bool has_room = used < text_bytes;
+
+        used += (size_t)snprintf(has_room ? text + used : NULL, has_room ? text_bytes - used : 0,
+                                 "dense is no candidate: %s\n", plan->context->cublaslt_text);
+    }
     return used;
 }
 
-static tmsi_spmm_run make_run(const tms_spmm_plan *plan, const tmsi_spmm_choice *choice,
-                              const tms_spmm_args *args, tms_stream stream) {
+/* The kernel of a call, and what it is given. */
+static const tmsi_spmm_kernel *make_run(const tms_spmm_plan *plan, const tms_spmm_args *args,
+                                        tms_stream stream, tmsi_spmm_run *out) {
+    const int32_t range = find_range(plan, args->t);
+    const tmsi_spmm_choice *choice = &plan->ranges[range].choice;
     const tms_image *image = args->image;
-    tmsi_spmm_run run = {plan->context, &plan->problem, &choice->part, NULL,
-                         args,          args->work,     stream};
 
-    run.weight = (const char *)image->data + image->part_offset[choice->part_index];
-    return run;
+    out->context = plan->context;
+    out->problem = &plan->problem;
+    out->part = &choice->part;
+    out->weight = (const char *)image->data + image->part_offset[choice->part_index];
+    out->args = args;
+    out->work = args->work;
+    out->stream = stream;
+    out->state = plan->states[range];
+    return choice->kernel;
 }
 
 void tmsi_spmm_plan_run(const tms_spmm_plan *plan, const tms_spmm_args *args) {
-    const tmsi_spmm_choice *choice = tmsi_spmm_plan_choice(plan, args->t);
-    const tmsi_spmm_run run = make_run(plan, choice, args, NULL);
+    tmsi_spmm_run run;
 
-    choice->kernel->run(&run);
+    make_run(plan, args, NULL, &run)->run(&run);
 }
 
 tms_status tmsi_spmm_plan_launch(const tms_spmm_plan *plan, const tms_spmm_args *args,
                                  tms_stream stream) {
-    const tmsi_spmm_choice *choice = tmsi_spmm_plan_choice(plan, args->t);
-    const tmsi_spmm_run run = make_run(plan, choice, args, stream);
+    tmsi_spmm_run run;
 
-    return choice->kernel->launch(&run);
+    return make_run(plan, args, stream, &run)->launch(&run);
 }

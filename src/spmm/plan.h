@@ -12,11 +12,16 @@ struct tms_spmm_plan {
     size_t work_bytes;
     int32_t range_count;
     tmsi_spmm_range ranges[TMSI_SPMM_RANGE_MAX];
+    void *states[TMSI_SPMM_RANGE_MAX]; /* what each range's kernel keeps with the plan, or NULL */
 };
 
 tms_status tmsi_spmm_plan_create(tms_context *context, const tms_spmm_problem *problem,
                                  const tms_layout *layout, tms_spmm_plan **out_plan);
 void tmsi_spmm_plan_destroy(tms_spmm_plan *plan);
+/* Their parts for a plan whose ranges are filled by other means: sets work_bytes and states; frees
+ * states, but not the plan. */
+tms_status tmsi_spmm_plan_ready(tms_spmm_plan *plan);
+void tmsi_spmm_plan_unready(tms_spmm_plan *plan);
 size_t tmsi_spmm_plan_describe(const tms_spmm_plan *plan, char *text, size_t text_bytes);
 /* The choice for 1 <= t <= t_max. */
 const tmsi_spmm_choice *tmsi_spmm_plan_choice(const tms_spmm_plan *plan, int64_t t);

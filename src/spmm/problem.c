@@ -102,9 +102,17 @@ tms_status tmsi_spmm_device_check(const tms_context *context, const tms_spmm_pro
     if (context->gpu.processors == 0)
         return tmsi_fail(TMS_ERR_DEVICE, "problem->device is TMS_DEVICE_CUDA, but the context has "
                                          "no GPU: create it with desc->device TMS_DEVICE_CUDA");
+    if (problem->format == TMS_FORMAT_DENSE && (context->gpu.isa & TMS_ISA_CUBLASLT) == 0)
+        return tmsi_fail(TMS_ERR_UNSUPPORTED,
+                         "problem->format is dense, which cuBLASLt computes on a GPU, but the "
+                         "context has %s",
+                         context->cublaslt == NULL ? context->cublaslt_text : "it masked off");
+    if (problem->format == TMS_FORMAT_DENSE && problem->x_type == problem->w_type &&
+        problem->w_type != TMS_F32)
+        return TMS_OK;
     if (problem->format != TMS_FORMAT_NM || problem->keep != 2 || problem->group != 4)
         return tmsi_fail(TMS_ERR_UNSUPPORTED,
-                         "problem->format is %s, but on a GPU weights are 2:4 in nm",
+                         "problem->format is %s, but on a GPU weights are dense or 2:4 in nm",
                          tms_format_name(problem->format));
     if (problem->w_type == TMS_F32 || problem->x_type != problem->w_type)
         return tmsi_fail(TMS_ERR_UNSUPPORTED,

@@ -110,7 +110,7 @@ void test_kernel_plan(tms_spmm_plan *plan, tms_context *context, const tmsi_spmm
     plan->layout.parts[0] = choice->part;
     plan->range_count = 1;
     plan->ranges[0].last = problem->t_max;
-    plan->work_bytes = kernel->work(problem, &choice->part, problem->t_max, context->threads);
+    assert_ok(tmsi_spmm_plan_ready(plan));
 }
 
 void test_plan_run(const tms_spmm_plan *plan, const tms_image *image, const test_product *product,

@@ -33,7 +33,8 @@ void test_simple_product(tms_context *context, const tmsi_spmm_kernel *kernel, i
 /* Whether the context may use the kernel's instructions. */
 bool test_kernel_can_run(const tms_context *context, const tmsi_spmm_kernel *kernel);
 
-/* A plan of one kernel, on the part that it asks for. */
+/* A plan of one kernel, on the part that it asks for; where the kernel keeps something with its
+ * plans, tmsi_spmm_plan_unready frees it. */
 void test_kernel_plan(tms_spmm_plan *plan, tms_context *context, const tmsi_spmm_kernel *kernel,
                       const tms_spmm_problem *problem);
 /* Makes the output; work memory begins with NaNs, since plans may not rely on zeros. */
