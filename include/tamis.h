@@ -151,6 +151,8 @@ typedef void (*tms_parallel_for)(void *user, int64_t count, tms_task task, void 
 /* Where a product runs, and so where its weight, input and output lie. */
 typedef enum tms_device { TMS_DEVICE_CPU, TMS_DEVICE_CUDA, TMS_DEVICE_COUNT } tms_device;
 
+typedef void *tms_stream; /* NULL on a CPU; on a GPU a cudaStream_t, NULL being the default one */
+
 typedef struct tms_context_desc {
     size_t struct_size;
     int32_t threads;                /* at most this many; 0: the cores this process may use */
@@ -510,12 +512,33 @@ typedef enum tms_join {
     TMS_JOIN_INTERLEAVE, /* two matrices, row by row in turn (gate, up) */
 } tms_join;
 
+/* How weights come into an n:m part. */
+typedef enum tms_intake {
+    TMS_INTAKE_CHECK,  /* no group has more than n non-zeros, or the first one too many is named */
+    TMS_INTAKE_SELECT, /* the n largest magnitudes of each group are kept, exactly as
+                        * tms_mask_select keeps them; of equal ones the lower index; the rest is
+                        * dropped */
+} tms_intake;
+
+/* What selecting does about weights that are NaN or infinite. */
+typedef enum tms_nan_rule {
+    TMS_NAN_ERROR, /* TMS_ERR_VALUE, naming the first; on a GPU the build waits to know */
+    TMS_NAN_KEEP, /* their magnitudes are larger than any number's, NaN's than Inf's: by the bits */
+} tms_nan_rule;
+
 typedef struct tms_image_desc {
     size_t struct_size;
-    const tms_matrix *matrices; /* any formats that hold in the layout; equal k */
+    const tms_matrix *matrices; /* any formats that hold in the layout; equal k. On a GPU all dense
+                                 * or all nm 2:4, of the part's type, at most 64 */
     int32_t count;
     tms_join join;
     tms_layout layout;
+    tms_intake intake;
+    tms_nan_rule nan;  /* of TMS_INTAKE_SELECT */
+    tms_device device; /* where the matrices' components, the image's data and work lie. On a GPU,
+                        * the context's, every part is nm24-mma */
+    tms_stream stream; /* of that GPU: the build is enqueued there */
+    void *work;        /* tms_image_work_bytes bytes of that GPU, 64-byte aligned, or NULL for 0 */
 } tms_image_desc;
 
 static inline tms_image_desc tms_image_desc_default(void) {
@@ -526,7 +549,8 @@ static inline tms_image_desc tms_image_desc_default(void) {
 
 /* A kernel-ready weight. data is the caller's memory, 64-byte aligned; the source matrices may be
  * freed after the build. Read-only afterwards: any number of plans and threads share it. For a GPU
- * it is built in host memory like any other; copy its bytes to the GPU and set data to the copy. */
+ * it is built there (desc->device), or in host memory like any other: the bytes are the same, so
+ * copy them to the GPU and set data to the copy. */
 typedef struct tms_image {
     size_t struct_size;
     tms_layout layout;
@@ -542,12 +566,36 @@ typedef struct tms_image {
 TMS_API tms_status tms_image_bytes(tms_context *context, const tms_image_desc *desc,
                                    size_t *out_bytes);
 
+/* Bytes of work that a build on a GPU needs (any content): 0 where it only enqueues. One work
+ * serves one build at a time. Returns as tms_image_bytes. Since 0.1. */
+TMS_API tms_status tms_image_work_bytes(tms_context *context, const tms_image_desc *desc,
+                                        size_t *out_bytes);
+
 /* Builds the image into data (64-byte aligned, at least as many bytes as tms_image_bytes said). A
  * narrower float type is widened exactly; a matrix that breaks the layout's pattern is
  * TMS_ERR_PATTERN with row and column. Otherwise returns as tms_image_bytes. After a failure
- * out_image is untouched, but what data holds is not said. Since 0.1. */
+ * out_image is untouched, but what data holds is not said.
+ *
+ * On a GPU components are read there, so that only shapes are checked before. Checking, and
+ * selecting with TMS_NAN_ERROR, wait for the stream and then answer as on the host. Selecting with
+ * TMS_NAN_KEEP only enqueues, may be captured in a CUDA graph, and does not look at nm's index:
+ * where that is malformed, so are the weights, but the image is safe. Also returns TMS_ERR_DEVICE,
+ * and TMS_ERR_UNSUPPORTED (matrices or parts that a GPU does not build). Since 0.1. */
 TMS_API tms_status tms_image_build(tms_context *context, const tms_image_desc *desc, void *data,
                                    size_t data_bytes, tms_image *out_image);
+
+/* The way back: writes the image's weights into desc->matrices, whose shapes, join, layout, device
+ * and stream are those of a build; intake, nan and work are not read. They are dense or nm 2:4 and
+ * of the part's type, dense from tms_matrix_dense, nm from tms_matrix_size of any weight of that
+ * shape. What was built from them before comes back bit for bit, -0.0 as +0.0, and nm as
+ * tms_matrix_encode fills it.
+ *
+ * On a GPU it only enqueues; positions that are none are not looked for there. Returns TMS_OK,
+ * TMS_ERR_INVALID, TMS_ERR_FORMAT (the image has positions that are none), TMS_ERR_DEVICE or
+ * TMS_ERR_UNSUPPORTED: matrices of other formats, or an image whose first part is not nm24-mma.
+ * Since 0.1. */
+TMS_API tms_status tms_image_decode(tms_context *context, const tms_image *image,
+                                    const tms_image_desc *desc);
 
 typedef struct tms_spmm_plan tms_spmm_plan;
 
@@ -568,8 +616,6 @@ TMS_API size_t tms_spmm_plan_describe(const tms_spmm_plan *plan, char *text, siz
 /* The kernel that serves t tokens: its name ("spmm_nm24_f32_1x64_avx2"), static. NULL where none
  * runs: t < 1 or t > t_max. */
 TMS_API const char *tms_spmm_plan_kernel(const tms_spmm_plan *plan, int64_t t);
-
-typedef void *tms_stream; /* NULL on a CPU; on a GPU a cudaStream_t, NULL being the default one */
 
 typedef struct tms_spmm_args {
     size_t struct_size;

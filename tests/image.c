@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "format/layout.h"
 #include "support/matrices.h"
 #include "support/setup.h"
 
@@ -214,6 +215,64 @@ static void image_widens_exactly(void **state) {
     test_setup_free(&f);
 }
 
+/* Plain parts: the pattern's, and dense beside it. */
+static tms_layout plain_layout(int64_t n, int64_t k, const tms_pattern *pattern) {
+    tms_layout layout = {.struct_size = sizeof layout, .n = n, .k = k, .part_count = 2};
+
+    for (int i = 0; i < 2; i++)
+        layout.parts[i] =
+            (tms_part){TMSI_LAYOUT_PLAIN, 1, TMS_FORMAT_DENSE, TMS_F32, 0, 0, 0, 0, {0}};
+    layout.parts[0].format = TMS_FORMAT_NM;
+    layout.parts[0].keep = pattern->keep;
+    layout.parts[0].group = pattern->group;
+    return layout;
+}
+
+static void check_selection(tms_context *context, const tms_layout *layout,
+                            tms_select_desc *select) {
+    static uint8_t mask[40 * 135];
+    tms_image_desc desc = test_image_desc(layout, &select->weights, 1);
+    tms_image selected, masked;
+
+    desc.intake = TMS_INTAKE_SELECT;
+    selected = test_image_build(context, &desc);
+    assert_ok(tms_mask_select(context, select, mask));
+    assert_ok(tms_mask_apply(context, mask, &select->weights));
+    desc.intake = TMS_INTAKE_CHECK;
+    masked = test_image_build(context, &desc);
+    assert_int_equal(selected.bytes, masked.bytes);
+    assert_memory_equal(selected.data, masked.data, masked.bytes);
+    free(selected.data);
+    free(masked.data);
+}
+
+/* Whatever the layout, selecting is masking first, of every part. */
+static void image_build_selects_in_every_layout(void **state) {
+    static const char *const patterns[] = {"2:4", "3:5", "2:4"};
+    static float values[40 * 1080];
+    tms_context *context = test_context(1, 0);
+    test_random random;
+
+    (void)state;
+    test_random_seed(&random, test_seed());
+    for (int i = 0; i < 3; i++) {
+        tms_spmm_problem problem = test_small_problem(TMS_FORMAT_NM);
+        tms_select_desc select = tms_select_desc_default();
+        tms_layout layout;
+
+        assert_ok(tms_pattern_parse(patterns[i], &select.pattern));
+        for (size_t e = 0; e < TEST_COUNT(values); e++)
+            values[e] = (float)test_random_int(&random, -3, 3);
+        select.weights = tms_matrix_dense(TMS_F32, 40, 1080, values);
+        problem.k = 1080;
+        layout = plain_layout(40, 1080, &select.pattern);
+        if (i == 2) /* what kernels of this CPU read */
+            assert_ok(tms_spmm_layout_choose(context, &problem, 1, 64, 1, &layout));
+        check_selection(context, &layout, &select);
+    }
+    tms_context_destroy(context);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(image_build_refuses_what_does_not_join),
@@ -222,6 +281,7 @@ int main(void) {
         cmocka_unit_test(image_build_refuses_a_weight_outside_the_pattern),
         cmocka_unit_test(image_joins_matrices_of_any_formats),
         cmocka_unit_test(image_widens_exactly),
+        cmocka_unit_test(image_build_selects_in_every_layout),
     };
     return cmocka_run_group_tests_name("image", tests, NULL, NULL);
 }

@@ -7,6 +7,7 @@
 
 #include "base/dtype.h"
 #include "spmm/choose.h"
+#include "support/images.h"
 #include "support/matrices.h"
 #include "support/number.h"
 #include "support/setup.h"
@@ -28,22 +29,6 @@ static tms_spmm_problem problem_of(int64_t n, int64_t k, tms_dtype dtype) {
     problem.group = 4;
     problem.x_type = problem.w_type = problem.y_type = dtype;
     return problem;
-}
-
-static tms_layout layout_of(int64_t n, int64_t k, tms_dtype dtype) {
-    tms_layout layout = {0};
-
-    layout.struct_size = sizeof layout;
-    layout.n = n;
-    layout.k = k;
-    layout.part_count = 1;
-    layout.parts[0].id = TMSI_LAYOUT_NM24_MMA;
-    layout.parts[0].version = tmsi_layouts[TMSI_LAYOUT_NM24_MMA].version;
-    layout.parts[0].format = TMS_FORMAT_NM;
-    layout.parts[0].dtype = (int32_t)dtype;
-    layout.parts[0].keep = 2;
-    layout.parts[0].group = 4;
-    return layout;
 }
 
 static const tms_dtype dtypes[] = {TMS_BF16, TMS_F16, TMS_I8, TMS_E4M3};
@@ -115,7 +100,7 @@ static void check_image(tms_context *context, int64_t n, int64_t k, tms_dtype dt
     const int64_t k_blocks = (k + depth - 1) / depth, n_blocks = (n + 63) / 64;
     double *w = calloc((size_t)(n * k), sizeof *w);
     void *typed = calloc((size_t)(n * k), tmsi_dtype_bytes(dtype));
-    const tms_layout layout = layout_of(n, k, dtype);
+    const tms_layout layout = test_layout_mma(n, k, dtype);
     tms_matrix matrix = tms_matrix_dense(dtype, n, k, typed);
     tms_image image;
 
@@ -206,7 +191,7 @@ static void check_example(char *text) {
             test_write(typed, dtype, i, (double)w[i]);
         if (pass == 0) {
             matrix = tms_matrix_dense(dtype, N, K, typed);
-            layout = layout_of(N, K, dtype);
+            layout = test_layout_mma(N, K, dtype);
             image = test_image_of(context, &layout, &matrix);
         }
     }
@@ -243,7 +228,7 @@ static void image_refuses_a_third_non_zero_and_says_where(void **state) {
     static uint16_t typed[N * K];
     tms_context *context = test_context(1, 0);
     tms_matrix matrix = tms_matrix_dense(TMS_BF16, N, K, typed);
-    const tms_layout layout = layout_of(N, K, TMS_BF16);
+    const tms_layout layout = test_layout_mma(N, K, TMS_BF16);
     tms_image_desc desc = test_image_desc(&layout, &matrix, 1);
     void *data = test_aligned(2 * BLOCK_BYTES);
     tms_image image;
@@ -252,7 +237,7 @@ static void image_refuses_a_third_non_zero_and_says_where(void **state) {
     for (int i = 0; i < 3; i++)
         typed[2 * K + 68 + i] = 0x3f80;
     assert_fails(tms_image_build(context, &desc, data, 2 * BLOCK_BYTES, &image), TMS_ERR_PATTERN,
-                 "row 2 has more than 2 non-zeros in columns 68 to 71");
+                 "desc->matrices[0]: row 2, column 70 is the third non-zero in columns 68 to 71");
     free(data);
     tms_context_destroy(context);
 }
@@ -261,7 +246,7 @@ static void layout_refuses_f32(void **state) {
     static float w[64 * 64];
     tms_context *context = test_context(1, 0);
     tms_matrix matrix = tms_matrix_dense(TMS_F32, 64, 64, w);
-    const tms_layout layout = layout_of(64, 64, TMS_F32);
+    const tms_layout layout = test_layout_mma(64, 64, TMS_F32);
     tms_image_desc desc = test_image_desc(&layout, &matrix, 1);
     size_t bytes = 0;
 
@@ -334,7 +319,7 @@ static void choice_for_an_h100_is_as_before(void **state) {
         skip(); /* built without CUDA */
     tmsi_tuning_fill(&h100, &tuning);
     for (size_t i = 0; i < sizeof golden / sizeof golden[0]; i++) {
-        const tms_layout layout = layout_of(golden[i].n, golden[i].k, TMS_BF16);
+        const tms_layout layout = test_layout_mma(golden[i].n, golden[i].k, TMS_BF16);
         const tms_spmm_problem problem = problem_of(golden[i].n, golden[i].k, TMS_BF16);
         const tmsi_spmm_choice choice = tmsi_spmm_choose(&problem, golden[i].t, &machine, &layout);
 

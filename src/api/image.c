@@ -1,6 +1,7 @@
 #include <inttypes.h>
 
 #include "api/arguments.h"
+#include "base/context.h"
 #include "base/dtype.h"
 #include "base/memory.h"
 #include "format/layout.h"
@@ -17,7 +18,8 @@ static tms_status check_matrix(tms_context *context, const tms_image_desc *desc,
         return tmsi_fail(TMS_ERR_INVALID,
                          "desc->matrices[%d].k is %" PRId64 ", but the layout's k is %" PRId64, i,
                          matrix->k, desc->layout.k);
-    status = tmsi_matrix_validate(context, matrix);
+    status = desc->device == TMS_DEVICE_CPU ? tmsi_matrix_validate(context, matrix)
+                                            : tmsi_matrix_check_shapes(matrix);
     if (status != TMS_OK)
         return tmsi_fail_in(status, "desc->matrices[%d]", i);
     for (int32_t p = 0; p < desc->layout.part_count; p++) {
@@ -65,6 +67,47 @@ static tms_status check_join(const tms_image_desc *desc) {
     return TMS_OK;
 }
 
+/* Where all of it lies. */
+static tms_status check_device(const tms_context *context, const tms_image_desc *desc) {
+    if ((uint32_t)desc->device >= TMS_DEVICE_COUNT)
+        return tmsi_fail(TMS_ERR_INVALID, "desc->device is %d, but devices are 0 (CPU) to %d",
+                         (int)desc->device, TMS_DEVICE_COUNT - 1);
+    if (desc->device == TMS_DEVICE_CPU && desc->stream != NULL)
+        return tmsi_fail(TMS_ERR_INVALID, "desc->stream is %p, but must be NULL on a CPU",
+                         desc->stream);
+    if (desc->device == TMS_DEVICE_CUDA && context->cuda == NULL)
+        return tmsi_fail(TMS_ERR_DEVICE,
+                         "desc->device is CUDA, but the context has no GPU: create it with "
+                         "desc.device = TMS_DEVICE_CUDA");
+    return TMS_OK;
+}
+
+/* How weights come in. */
+static tms_status check_intake(const tms_image_desc *desc) {
+    bool has_nm = false;
+
+    if (desc->intake != TMS_INTAKE_CHECK && desc->intake != TMS_INTAKE_SELECT)
+        return tmsi_fail(TMS_ERR_INVALID, "desc->intake is %d, but must be 0 (check) or 1 (select)",
+                         (int)desc->intake);
+    if (desc->nan != TMS_NAN_ERROR && desc->nan != TMS_NAN_KEEP)
+        return tmsi_fail(TMS_ERR_INVALID, "desc->nan is %d, but must be 0 (error) or 1 (keep)",
+                         (int)desc->nan);
+    for (int32_t i = 0; desc->intake == TMS_INTAKE_SELECT && i < desc->layout.part_count; i++) {
+        const tms_part *part = &desc->layout.parts[i];
+
+        has_nm = has_nm || part->format == TMS_FORMAT_NM;
+        if (part->format == TMS_FORMAT_NM && desc->layout.k % part->group != 0)
+            return tmsi_fail(TMS_ERR_PATTERN,
+                             "desc->layout.k is %" PRId64 ", but must be a multiple of %d for "
+                             "%d:%d",
+                             desc->layout.k, part->group, part->keep, part->group);
+    }
+    if (desc->intake == TMS_INTAKE_SELECT && !has_nm)
+        return tmsi_fail(TMS_ERR_INVALID, "desc->intake is TMS_INTAKE_SELECT, but no part of "
+                                          "desc->layout is n:m");
+    return TMS_OK;
+}
+
 static tms_status read_desc(tms_context *context, const tms_image_desc *given,
                             tms_image_desc *out) {
     tms_status status = TMS_OK;
@@ -77,11 +120,22 @@ static tms_status read_desc(tms_context *context, const tms_image_desc *given,
                          "matrix",
                          out->matrices == NULL ? "NULL" : "set", out->count);
     TMS_TRY(tmsi_layout_check(&out->layout, "desc->layout"));
+    TMS_TRY(check_device(context, out));
+    TMS_TRY(check_intake(out));
     TMS_TRY(check_join(out));
     for (int32_t i = 0; i < out->count; i++)
         TMS_TRY(check_matrix(context, out, i));
+    if (out->device != TMS_DEVICE_CPU)
+        TMS_TRY(tmsi_image_device_check(out));
 done:
     return status;
+}
+
+static tms_status check_aligned(const char *name, const void *memory) {
+    if ((uintptr_t)memory % TMSI_ALIGNMENT != 0)
+        return tmsi_fail(TMS_ERR_INVALID, "%s is %p, but must be aligned to %d bytes", name, memory,
+                         TMSI_ALIGNMENT);
+    return TMS_OK;
 }
 
 tms_status tms_image_bytes(tms_context *context, const tms_image_desc *given, size_t *out_bytes) {
@@ -96,6 +150,24 @@ done:
     return status;
 }
 
+/* A word that the GPU answers with; an alignment's worth, so that works lie side by side. */
+static size_t work_bytes(const tms_image_desc *desc) {
+    return tmsi_image_waits(desc) ? TMSI_ALIGNMENT : 0;
+}
+
+tms_status tms_image_work_bytes(tms_context *context, const tms_image_desc *given,
+                                size_t *out_bytes) {
+    tms_image_desc desc;
+    tms_status status = TMS_OK;
+
+    tmsi_enter(__func__);
+    TMSI_NEED(out_bytes);
+    TMS_TRY(read_desc(context, given, &desc));
+    *out_bytes = work_bytes(&desc);
+done:
+    return status;
+}
+
 tms_status tms_image_build(tms_context *context, const tms_image_desc *given, void *data,
                            size_t data_bytes, tms_image *out_image) {
     tms_image_desc desc;
@@ -104,11 +176,93 @@ tms_status tms_image_build(tms_context *context, const tms_image_desc *given, vo
     tmsi_enter(__func__);
     TMSI_NEED(data);
     TMSI_NEED(out_image);
-    if ((uintptr_t)data % TMSI_ALIGNMENT != 0)
-        return tmsi_fail(TMS_ERR_INVALID, "data is %p, but must be aligned to %d bytes", data,
-                         TMSI_ALIGNMENT);
+    TMS_TRY(check_aligned("data", data));
     TMS_TRY(read_desc(context, given, &desc));
+    if (work_bytes(&desc) > 0 && desc.work == NULL)
+        return tmsi_fail(TMS_ERR_INVALID,
+                         "desc->work is NULL, but this build needs %zu bytes "
+                         "(tms_image_work_bytes)",
+                         work_bytes(&desc));
+    TMS_TRY(check_aligned("desc->work", desc.work));
     TMS_TRY(tmsi_image_build(context, &desc, data, data_bytes, out_image));
+done:
+    return status;
+}
+
+static tms_status check_image(const tms_image *image, const tms_layout *layout) {
+    char built[TMSI_LAYOUT_TEXT_MAX], wanted[TMSI_LAYOUT_TEXT_MAX];
+
+    if (image == NULL || image->data == NULL)
+        return tmsi_fail(TMS_ERR_INVALID, "image%s is NULL", image == NULL ? "" : "->data");
+    if (image->struct_size != sizeof *image)
+        return tmsi_fail(TMS_ERR_INVALID,
+                         "image->struct_size is %zu, but must be %zu: use tms_image_build",
+                         image->struct_size, sizeof *image);
+    if (tmsi_layout_equal(&image->layout, layout))
+        return check_aligned("image->data", image->data);
+    tmsi_layout_print(&image->layout, built);
+    tmsi_layout_print(layout, wanted);
+    return tmsi_fail(TMS_ERR_INVALID,
+                     "image was built in layout %s for %" PRId64 " x %" PRId64
+                     ", but desc->layout is %s for %" PRId64 " x %" PRId64,
+                     built, image->layout.n, image->layout.k, wanted, layout->n, layout->k);
+}
+
+/* What an image is decoded to: dense or nm 2:4, of the first part's type. */
+static tms_status check_targets(const tms_image_desc *desc) {
+    const tms_part *part = &desc->layout.parts[0];
+
+    for (int32_t i = 0; i < desc->count; i++) {
+        const tms_matrix *matrix = &desc->matrices[i];
+        tms_status status = tmsi_matrix_known(matrix);
+
+        if (status == TMS_OK)
+            status = tmsi_matrix_check_shapes(matrix);
+        if (status != TMS_OK)
+            return tmsi_fail_in(status, "desc->matrices[%d]", i);
+        if (matrix->k != desc->layout.k || (int32_t)matrix->dtype != part->dtype)
+            return tmsi_fail(TMS_ERR_INVALID,
+                             "desc->matrices[%d] has k = %" PRId64 " of %s, but the image %" PRId64
+                             " of %s",
+                             i, matrix->k, tms_dtype_name(matrix->dtype), desc->layout.k,
+                             tms_dtype_name((tms_dtype)part->dtype));
+        if (matrix->format != TMS_FORMAT_DENSE &&
+            (matrix->format != TMS_FORMAT_NM || matrix->keep != 2 || matrix->group != 4))
+            return tmsi_fail(TMS_ERR_UNSUPPORTED,
+                             "desc->matrices[%d] is %s, but images are decoded to dense or nm 2:4",
+                             i, tms_format_name(matrix->format));
+    }
+    return TMS_OK;
+}
+
+tms_status tms_image_decode(tms_context *context, const tms_image *image,
+                            const tms_image_desc *given) {
+    tms_image_desc desc;
+    const char *layout_name;
+    tms_status status = TMS_OK;
+
+    tmsi_enter(__func__);
+    TMSI_NEED(context);
+    TMS_TRY(tmsi_struct_read("desc", given, sizeof desc, &desc));
+    desc.intake = TMS_INTAKE_CHECK;
+    if (desc.matrices == NULL || desc.count < 1)
+        return tmsi_fail(TMS_ERR_INVALID,
+                         "desc->matrices is %s and desc->count %d, but an image "
+                         "is decoded to at least one matrix",
+                         desc.matrices == NULL ? "NULL" : "set", desc.count);
+    TMS_TRY(tmsi_layout_check(&desc.layout, "desc->layout"));
+    TMS_TRY(check_image(image, &desc.layout));
+    layout_name = tmsi_layouts[desc.layout.parts[0].id].name;
+    if (tmsi_layouts[desc.layout.parts[0].id].extra == NULL)
+        return tmsi_fail(TMS_ERR_UNSUPPORTED,
+                         "the image's first part is %s, which is not decoded: keep the matrices",
+                         layout_name);
+    TMS_TRY(check_device(context, &desc));
+    TMS_TRY(check_join(&desc));
+    TMS_TRY(check_targets(&desc));
+    if (desc.device != TMS_DEVICE_CPU)
+        TMS_TRY(tmsi_image_device_check(&desc));
+    TMS_TRY(tmsi_image_decode(context, image, &desc));
 done:
     return status;
 }

@@ -99,8 +99,7 @@ done:
     return status;
 }
 
-/* Whether the components are what the other fields ask for, each with data. */
-static tms_status check_components(const tms_matrix *matrix) {
+tms_status tmsi_matrix_check_shapes(const tms_matrix *matrix) {
     tms_matrix described = *matrix;
     tms_status status = tmsi_matrix_describe(&described);
 
@@ -235,7 +234,7 @@ tms_status tmsi_matrix_encode(tms_context *context, const tms_matrix *dense,
     tms_matrix counted = *matrix;
     int64_t negative_zeros;
 
-    TMS_TRY(check_components(matrix));
+    TMS_TRY(tmsi_matrix_check_shapes(matrix));
     if (matrix->n != dense->n || matrix->k != dense->k || matrix->dtype != dense->dtype)
         return tmsi_fail(TMS_ERR_INVALID,
                          "matrix is %lld x %lld of %s, but dense is %lld x %lld of %s",
@@ -256,7 +255,7 @@ done:
 }
 
 tms_status tmsi_matrix_validate(tms_context *context, const tms_matrix *matrix) {
-    tms_status status = check_components(matrix);
+    tms_status status = tmsi_matrix_check_shapes(matrix);
     return status == TMS_OK ? tmsi_formats[matrix->format].validate(context, matrix) : status;
 }
 

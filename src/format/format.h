@@ -47,6 +47,10 @@ tms_status tmsi_matrix_encode(tms_context *context, const tms_matrix *dense,
 tms_status tmsi_matrix_decode(tms_context *context, const tms_matrix *matrix, void *out_values);
 tms_status tmsi_matrix_validate(tms_context *context, const tms_matrix *matrix);
 
+/* The first half of validating: fields, and components of the right shapes with data, which is not
+ * read and may lie on a GPU. */
+tms_status tmsi_matrix_check_shapes(const tms_matrix *matrix);
+
 /* Rows [row, row + count) of a validated matrix of any format and float type, widened to f32. */
 void tmsi_matrix_rows_f32(const tms_matrix *matrix, int64_t row, int64_t count, float *out);
 

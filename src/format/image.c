@@ -3,34 +3,16 @@
 #include "base/memory.h"
 #include "format/layout.h"
 
-/* The matrix that a row of the joined weight is of, and its number there. */
-static const tms_matrix *matrix_of(const tmsi_source *source, int64_t *row) {
-    const tms_matrix *matrix = source->matrices;
-
-    if (source->join == TMS_JOIN_INTERLEAVE) {
-        matrix += *row % source->count;
-        *row /= source->count;
-    } else {
-        for (; *row >= matrix->n; matrix++)
-            *row -= matrix->n;
-    }
-    return matrix;
-}
-
-void tmsi_source_row_bits(const tmsi_source *source, int64_t row, void *out) {
-    const tms_matrix *matrix = matrix_of(source, &row);
-
-    tmsi_formats[matrix->format].decode_rows(matrix, row, 1, out);
-}
-
-void tmsi_source_row(const tmsi_source *source, int64_t row, float *out) {
-    const tms_matrix *matrix = matrix_of(source, &row);
-
-    tmsi_matrix_rows_f32(matrix, row, 1, out);
-}
-
+/* Selection follows the first n:m part, and so do the dense parts beside it. */
 static tmsi_source source_of(const tms_image_desc *desc) {
-    tmsi_source source = {desc->matrices, desc->count, desc->join, desc->layout.n, desc->layout.k};
+    tmsi_source source = {desc->matrices, desc->count, desc->join, desc->layout.n,
+                          desc->layout.k, 0,           0};
+
+    for (int32_t i = desc->layout.part_count - 1; desc->intake == TMS_INTAKE_SELECT && i >= 0; i--)
+        if (desc->layout.parts[i].format == TMS_FORMAT_NM) {
+            source.keep = desc->layout.parts[i].keep;
+            source.group = desc->layout.parts[i].group;
+        }
     return source;
 }
 
@@ -68,9 +50,39 @@ tms_status tmsi_image_bytes(tms_context *context, const tms_image_desc *desc, si
     return status;
 }
 
+static tms_status build_on_host(tms_context *context, const tms_image_desc *desc,
+                                const tms_image *image) {
+    const tmsi_source source = source_of(desc);
+    tms_status status = TMS_OK;
+
+    if (desc->intake == TMS_INTAKE_SELECT && desc->nan == TMS_NAN_ERROR)
+        TMS_TRY(tmsi_source_check_finite(context, &source));
+    memset(image->data, 0, image->bytes);
+    for (int32_t i = 0; i < desc->layout.part_count; i++) {
+        const tms_part *part = &desc->layout.parts[i];
+        TMS_TRY(tmsi_layouts[part->id].build(context, &source, part,
+                                             (char *)image->data + image->part_offset[i]));
+    }
+done:
+    return status;
+}
+
+static tms_status build_on_device(tms_context *context, const tms_image_desc *desc,
+                                  const tms_image *image) {
+    const tmsi_source source = source_of(desc);
+    tms_status status = TMS_OK;
+
+    for (int32_t i = 0; i < desc->layout.part_count; i++) {
+        const tms_part *part = &desc->layout.parts[i];
+        TMS_TRY(tmsi_layouts[part->id].extra->device_build(
+            context, &source, part, desc, (char *)image->data + image->part_offset[i]));
+    }
+done:
+    return status;
+}
+
 tms_status tmsi_image_build(tms_context *context, const tms_image_desc *desc, void *data,
                             size_t data_bytes, tms_image *out) {
-    tmsi_source source = source_of(desc);
     tms_image image = {0};
     tms_status status = TMS_OK;
 
@@ -82,13 +94,39 @@ tms_status tmsi_image_build(tms_context *context, const tms_image_desc *desc, vo
         return tmsi_fail(TMS_ERR_INVALID,
                          "data_bytes is %zu, but this image has %zu bytes (tms_image_bytes)",
                          data_bytes, image.bytes);
-    memset(data, 0, image.bytes);
+    TMS_TRY(desc->device == TMS_DEVICE_CPU ? build_on_host(context, desc, &image)
+                                           : build_on_device(context, desc, &image));
+    *out = image;
+done:
+    return status;
+}
+
+tms_status tmsi_image_decode(tms_context *context, const tms_image *image,
+                             const tms_image_desc *desc) {
+    const tmsi_source target = source_of(desc);
+    const tms_part *part = &desc->layout.parts[0];
+    const tmsi_layout_extra *extra = tmsi_layouts[part->id].extra;
+    const char *data = (const char *)image->data + image->part_offset[0];
+
+    return desc->device == TMS_DEVICE_CPU
+               ? extra->decode(context, &target, part, data)
+               : extra->device_decode(context, &target, part, desc, data);
+}
+
+tms_status tmsi_image_device_check(const tms_image_desc *desc) {
+    const tmsi_source source = source_of(desc);
+    tms_status status = TMS_OK;
+
     for (int32_t i = 0; i < desc->layout.part_count; i++) {
         const tms_part *part = &desc->layout.parts[i];
-        TMS_TRY(tmsi_layouts[part->id].build(context, &source, part,
-                                             (char *)data + image.part_offset[i]));
+        const tmsi_layout_extra *extra = tmsi_layouts[part->id].extra;
+
+        if (extra == NULL)
+            return tmsi_fail(TMS_ERR_UNSUPPORTED,
+                             "part %d of desc->layout is %s, which is built on the host alone", i,
+                             tmsi_layouts[part->id].name);
+        TMS_TRY(extra->device_check(&source, part));
     }
-    *out = image;
 done:
     return status;
 }

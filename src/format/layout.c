@@ -7,8 +7,8 @@
 #include "base/dtype.h"
 
 const tmsi_layout_ops tmsi_layouts[TMSI_LAYOUT_COUNT] = {
-#define TMS_LAYOUT(id, name, version, stem)                                                        \
-    {name, version, tmsi_layout_##stem##_bytes, tmsi_layout_##stem##_build},
+#define TMS_LAYOUT(id, name, version, stem, extra)                                                 \
+    {name, version, tmsi_layout_##stem##_bytes, tmsi_layout_##stem##_build, extra},
 #include "format/layout.def"
 #undef TMS_LAYOUT
 };

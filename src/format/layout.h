@@ -7,26 +7,30 @@
 #include <stdbool.h>
 
 #include "format/format.h"
+#include "format/source.h"
 
 typedef enum tmsi_layout_id {
-#define TMS_LAYOUT(id, name, version, stem) TMSI_LAYOUT_##id,
+#define TMS_LAYOUT(id, name, version, stem, extra) TMSI_LAYOUT_##id,
 #include "format/layout.def"
 #undef TMS_LAYOUT
     TMSI_LAYOUT_COUNT
 } tmsi_layout_id;
 
-/* The weight that an image is built from: several matrices seen as one n x k. */
-typedef struct tmsi_source {
-    const tms_matrix *matrices;
-    int32_t count;
-    tms_join join;
-    int64_t n, k;
-} tmsi_source;
+/* What only some layouts can: be decoded, and both ways on a GPU. */
+typedef struct tmsi_layout_extra {
+    /* Writes the matrices of `target`, dense or nm 2:4 of the part's type. */
+    tms_status (*decode)(tms_context *context, const tmsi_source *target, const tms_part *part,
+                         const void *data);
+    /* Whether the GPU can: the matrices' formats and types. Both ways ask it first. */
+    tms_status (*device_check)(const tmsi_source *source, const tms_part *part);
+    /* As build and decode on desc->device; matrices have the right shapes, all else is unread. */
+    tms_status (*device_build)(tms_context *context, const tmsi_source *source,
+                               const tms_part *part, const tms_image_desc *desc, void *dst);
+    tms_status (*device_decode)(tms_context *context, const tmsi_source *target,
+                                const tms_part *part, const tms_image_desc *desc, const void *data);
+} tmsi_layout_extra;
 
-/* Row `row` of the joined weight in its own type, where the matrices have but one. */
-void tmsi_source_row_bits(const tmsi_source *source, int64_t row, void *out);
-/* The same, widened to f32. */
-void tmsi_source_row(const tmsi_source *source, int64_t row, float *out);
+extern const tmsi_layout_extra tmsi_layout_nm24_mma_extra;
 
 typedef struct tmsi_layout_ops {
     const char *name; /* "nm24-t" */
@@ -38,10 +42,11 @@ typedef struct tmsi_layout_ops {
      * weight that breaks the part's pattern is TMS_ERR_PATTERN with row and column. */
     tms_status (*build)(tms_context *context, const tmsi_source *source, const tms_part *part,
                         void *dst);
+    const tmsi_layout_extra *extra; /* NULL: none of it */
 } tmsi_layout_ops;
 
 /* Prototypes: tmsi_layout_<stem>_bytes and tmsi_layout_<stem>_build for each row. */
-#define TMS_LAYOUT(id, name, version, stem)                                                        \
+#define TMS_LAYOUT(id, name, version, stem, extra)                                                 \
     tms_status tmsi_layout_##stem##_bytes(tms_context *context, const tmsi_source *source,         \
                                           const tms_part *part, size_t *out);                      \
     tms_status tmsi_layout_##stem##_build(tms_context *context, const tmsi_source *source,         \
@@ -67,10 +72,22 @@ bool tmsi_layout_equal(const tms_layout *a, const tms_layout *b);
  * versions, sensible fields. `name` is how the caller calls it ("desc->layout"). */
 tms_status tmsi_layout_check(const tms_layout *layout, const char *name);
 
-/* The contracts of the public twins. Matrices are validated and join to the layout's n x k; data is
- * aligned. */
+/* The contracts of the public twins. Matrices are validated (on a GPU: of the right shapes) and
+ * join to the layout's n x k; data and work are aligned. */
 tms_status tmsi_image_bytes(tms_context *context, const tms_image_desc *desc, size_t *out_bytes);
 tms_status tmsi_image_build(tms_context *context, const tms_image_desc *desc, void *data,
                             size_t data_bytes, tms_image *out);
+/* The layout's first part has an extra; the matrices are dense or nm 2:4 of its type. */
+tms_status tmsi_image_decode(tms_context *context, const tms_image *image,
+                             const tms_image_desc *desc);
+
+/* Whether a GPU builds and decodes all parts for such matrices. */
+tms_status tmsi_image_device_check(const tms_image_desc *desc);
+
+/* Whether a build waits for an answer, and so needs work. */
+static inline bool tmsi_image_waits(const tms_image_desc *desc) {
+    return desc->device != TMS_DEVICE_CPU &&
+           (desc->intake == TMS_INTAKE_CHECK || desc->nan == TMS_NAN_ERROR);
+}
 
 #endif

@@ -142,13 +142,17 @@ void tmsi_nm_write(const tms_context *context, const tms_matrix *dense, const tm
         tmsi_rows_each(context, dense->n, dense->k, write_row, &self);
 }
 
-/* The stored value of the row whose position is wrong; the number stored where the padding is; -1
- * where all is well. */
-static int64_t find_wrong_position(const tms_matrix *matrix, int64_t row) {
+static const uint8_t *index_row(const tms_matrix *matrix, int64_t row) {
+    return (const uint8_t *)matrix->components[INDEX].data +
+           row * matrix->components[INDEX].shape[1];
+}
+
+/* The stored value whose position is wrong in a row's index; the number stored where the padding
+ * is; -1 where all is well. */
+static int64_t find_wrong_position(const tms_matrix *matrix, const uint8_t *index) {
     int32_t bits = tmsi_nm_position_bits(matrix->group), last = -1;
     int64_t row_bytes = matrix->components[INDEX].shape[1];
     int64_t stored = matrix->components[VALUES].shape[1];
-    const uint8_t *index = (const uint8_t *)matrix->components[INDEX].data + row * row_bytes;
 
     for (int64_t i = 0; i < stored; i++) {
         int32_t position = tmsi_nm_position(index, i, bits);
@@ -163,31 +167,36 @@ static int64_t find_wrong_position(const tms_matrix *matrix, int64_t row) {
 }
 
 static bool is_row_wrong(const void *arg, int64_t row) {
-    return find_wrong_position(arg, row) >= 0;
+    return find_wrong_position(arg, index_row(arg, row)) >= 0;
 }
 
-tms_status tmsi_nm_validate(const tms_context *context, const tms_matrix *matrix) {
-    int32_t bits = tmsi_nm_position_bits(matrix->group);
-    int64_t row_bytes = matrix->components[INDEX].shape[1];
-    int64_t stored = matrix->components[VALUES].shape[1], i, row;
-    const uint8_t *index;
+tms_status tmsi_nm_fail_row(const tms_matrix *matrix, int64_t row, const uint8_t *index) {
+    int64_t stored = matrix->components[VALUES].shape[1];
+    int64_t i = find_wrong_position(matrix, index);
 
-    if (matrix->nnz == 0)
+    if (i < 0)
         return TMS_OK;
-    row = tmsi_rows_find(context, matrix->n, matrix->k, is_row_wrong, matrix);
-    if (row < 0)
-        return TMS_OK;
-    i = find_wrong_position(matrix, row);
-    index = (const uint8_t *)matrix->components[INDEX].data + row * row_bytes;
     if (i == stored)
         return tmsi_fail(TMS_ERR_FORMAT,
                          "index of row %lld ends in byte 0x%02x, but the bits behind its %lld "
                          "positions must be 0",
-                         (long long)row, index[row_bytes - 1], (long long)stored);
+                         (long long)row, index[matrix->components[INDEX].shape[1] - 1],
+                         (long long)stored);
     return tmsi_fail(TMS_ERR_FORMAT,
                      "index of row %lld, value %lld is position %d, but positions of a group must "
                      "ascend and be less than %d",
-                     (long long)row, (long long)i, tmsi_nm_position(index, i, bits), matrix->group);
+                     (long long)row, (long long)i,
+                     tmsi_nm_position(index, i, tmsi_nm_position_bits(matrix->group)),
+                     matrix->group);
+}
+
+tms_status tmsi_nm_validate(const tms_context *context, const tms_matrix *matrix) {
+    int64_t row;
+
+    if (matrix->nnz == 0)
+        return TMS_OK;
+    row = tmsi_rows_find(context, matrix->n, matrix->k, is_row_wrong, matrix);
+    return row < 0 ? TMS_OK : tmsi_nm_fail_row(matrix, row, index_row(matrix, row));
 }
 
 void tmsi_nm_decode_rows(const tms_matrix *matrix, int64_t row, int64_t count, void *out) {

@@ -2,7 +2,7 @@
 #ifndef TAMIS_FORMAT_NM_H
 #define TAMIS_FORMAT_NM_H
 
-#include "tamis.h"
+#include "base/status.h"
 
 /* Bits of a position in a group: the least b with 2^b >= group. */
 static inline int32_t tmsi_nm_position_bits(int32_t group) {
@@ -23,5 +23,9 @@ static inline int32_t tmsi_nm_position(const uint8_t *row, int64_t i, int32_t bi
         window |= (uint32_t)row[bit / 8 + 1] << 8;
     return (int32_t)(window >> bit % 8 & ((1u << bits) - 1));
 }
+
+/* A row of an index, given apart, whose positions or padding are wrong: TMS_ERR_FORMAT saying what;
+ * TMS_OK where nothing is. */
+tms_status tmsi_nm_fail_row(const tms_matrix *matrix, int64_t row, const uint8_t *index);
 
 #endif

@@ -48,6 +48,13 @@ static void keep_of_group(const float *scores, int64_t count, int32_t keep, int3
             out[g * group + a] = beaten[a * groups + g] < keep;
 }
 
+void tmsi_nm_keep(const float *scores, int64_t count, int32_t keep, int32_t group, uint8_t *out) {
+    if (group == 4)
+        keep_of_4(scores, count, keep, out);
+    else
+        keep_of_group(scores, count, keep, group, out);
+}
+
 typedef struct nm_rows {
     const tms_select_desc *desc;
     int64_t parts;
@@ -68,10 +75,7 @@ static void select_part(void *arg, int64_t part) {
         for (int64_t column = 0; column < k; column += segment) {
             int64_t count = tmsi_min(segment, k - column);
             tmsi_score_segment(s->desc, row, column, count, scores);
-            if (group == 4)
-                keep_of_4(scores, count, keep, flags);
-            else
-                keep_of_group(scores, count, keep, group, flags);
+            tmsi_nm_keep(scores, count, keep, group, flags);
             tmsi_mask_pack(flags, count, s->mask + row * tmsi_mask_row_bytes(k) + column / 8);
         }
 }

@@ -11,7 +11,7 @@
 #ifndef TAMIS_FORMAT_LAYOUT_NM24_MMA_H
 #define TAMIS_FORMAT_LAYOUT_NM24_MMA_H
 
-#include <stdint.h>
+#include "format/source.h"
 
 enum {
     TMSI_NM24_MMA_BLOCK = 64,    /* rows of a block, and k's of a 16-bit type's */
@@ -44,5 +44,13 @@ static inline tmsi_nm24_mma_place tmsi_nm24_mma_place_of(int32_t r, int32_t k, i
     }
     return place;
 }
+
+/* Of tmsi_layout_extra, on a GPU. */
+tms_status tmsi_nm24_mma_device_check(const tmsi_source *source, const tms_part *part);
+tms_status tmsi_nm24_mma_device_build(tms_context *context, const tmsi_source *source,
+                                      const tms_part *part, const tms_image_desc *desc, void *dst);
+tms_status tmsi_nm24_mma_device_decode(tms_context *context, const tmsi_source *target,
+                                       const tms_part *part, const tms_image_desc *desc,
+                                       const void *data);
 
 #endif

@@ -10,7 +10,7 @@ static bool is_copy(const tmsi_source *source, const tms_part *part) {
     const tms_matrix *matrix = source->matrices;
 
     if (source->count != 1 || (int32_t)matrix->format != part->format ||
-        (int32_t)matrix->dtype != part->dtype)
+        (int32_t)matrix->dtype != part->dtype || source->group > 0)
         return false;
     if (matrix->format == TMS_FORMAT_NM)
         return matrix->keep == part->keep && matrix->group == part->group;
