@@ -1,12 +1,15 @@
 /* The index formulas of the kernels from Ampere on, without a GPU: a warp's registers are filled
  * from the library's own image as the kernels fill them, and an emulation of mma.sp, which knows
  * only what the PTX ISA (9.7.14.6) says of the operands, multiplies them. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/dtype.h"
+#include "base/memory.h"
 #include "format/layout.h"
 #include "format/layout/nm24_mma.h"
+#include "spmm/choose.h"
 #include "spmm/cuda/nm24_sm80.h"
 #include "support/kernels.h"
 #include "support/matrices.h"
@@ -209,11 +212,79 @@ static void splits_are_few_and_never_empty(void **state) {
         }
 }
 
+/* ---- Choice ---------------------------------------------------------------------------------- */
+
+static tms_spmm_problem problem_of(tms_dtype dtype) {
+    tms_spmm_problem problem = tms_spmm_problem_default();
+
+    problem.n = 4096;
+    problem.k = 1280;
+    problem.t_max = 5000;
+    problem.format = TMS_FORMAT_NM;
+    problem.keep = 2;
+    problem.group = 4;
+    problem.device = TMS_DEVICE_CUDA;
+    problem.x_type = problem.w_type = dtype;
+    problem.y_type = TMS_F16;
+    return problem;
+}
+
+/* A context that believes in an A100. */
+static tms_context *ampere_context(void) {
+    tms_context *context = test_context(1, 0);
+
+    snprintf(context->gpu.name, sizeof context->gpu.name, "NVIDIA A100-SXM4-80GB");
+    snprintf(context->isa_text, sizeof context->isa_text, "avx2 sm80");
+    context->gpu.isa = TMS_ISA_SM80;
+    context->gpu.processors = 108;
+    assert_ok(tmsi_alloc(context, 1, sizeof *context->gpu_tuning, &context->gpu_tuning));
+    tmsi_tuning_fill(&context->gpu, context->gpu_tuning);
+    return context;
+}
+
+static void gpu_that_is_no_hopper_is_given_kernels_of_its_own(void **state) {
+    const tms_dtype types[] = {TMS_BF16, TMS_F16, TMS_I8};
+    const int64_t tokens[] = {1, 8, 16, 100, 5000};
+    tms_context *context = ampere_context();
+
+    (void)state;
+    if (tmsi_spmm_table_of(&context->gpu).count == 0) { /* built without CUDA */
+        tms_context_destroy(context);
+        skip();
+    }
+    for (size_t i = 0; i < TEST_COUNT(types); i++) {
+        const tms_spmm_problem problem = problem_of(types[i]);
+        tms_layout layout;
+        tms_spmm_plan *plan;
+
+        assert_ok(tms_spmm_layout_choose(context, &problem, 1, problem.t_max, 0, &layout));
+        assert_ok(tms_spmm_plan_create(context, &problem, &layout, &plan));
+        for (size_t j = 0; j < TEST_COUNT(tokens); j++)
+            test_assert_contains(tms_spmm_plan_kernel(plan, tokens[j]), "_sm80");
+        tms_spmm_plan_destroy(plan);
+    }
+    tms_context_destroy(context);
+}
+
+static void e4m3_is_refused_where_the_gpu_is_no_hopper(void **state) {
+    const tms_spmm_problem problem = problem_of(TMS_E4M3);
+    tms_context *context = ampere_context();
+    tms_layout layout;
+
+    (void)state;
+    assert_fails(tms_spmm_layout_choose(context, &problem, 1, 100, 0, &layout), TMS_ERR_UNSUPPORTED,
+                 "w_type is e4m3, whose 2:4 kernels are for Hopper GPUs (sm90), but the context's "
+                 "instruction sets are avx2 sm80");
+    tms_context_destroy(context);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(fragments_of_the_image_multiply_to_the_product),
         cmocka_unit_test(fragments_are_read_without_bank_conflicts),
         cmocka_unit_test(splits_are_few_and_never_empty),
+        cmocka_unit_test(gpu_that_is_no_hopper_is_given_kernels_of_its_own),
+        cmocka_unit_test(e4m3_is_refused_where_the_gpu_is_no_hopper),
     };
     return cmocka_run_group_tests_name("nm24_sm80", tests, NULL, NULL);
 }

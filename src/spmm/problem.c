@@ -114,6 +114,11 @@ tms_status tmsi_spmm_device_check(const tms_context *context, const tms_spmm_pro
         return tmsi_fail(TMS_ERR_UNSUPPORTED,
                          "problem->format is %s, but on a GPU weights are dense or 2:4 in nm",
                          tms_format_name(problem->format));
+    if (problem->w_type == TMS_E4M3 && (context->gpu.isa & TMS_ISA_SM90) == 0)
+        return tmsi_fail(TMS_ERR_UNSUPPORTED,
+                         "problem->w_type is e4m3, whose 2:4 kernels are for Hopper GPUs (sm90), "
+                         "but the context's instruction sets are %s",
+                         context->isa_text);
     if (problem->w_type == TMS_F32 || problem->x_type != problem->w_type)
         return tmsi_fail(TMS_ERR_UNSUPPORTED,
                          "problem has x %s and w %s, but sparse tensor cores want both bf16 or "

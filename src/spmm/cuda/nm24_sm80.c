@@ -5,6 +5,13 @@
 #include "base/dtype.h"
 #include "base/memory.h"
 #include "spmm/kernel.h"
+#include "spmm/problem.h"
+
+bool tmsi_spmm_fits_nm24_sm80_i8(const tms_spmm_problem *problem) {
+    return problem->w_type == TMS_I8 && problem->x_type == TMS_I8 && problem->keep == 2 &&
+           problem->group == 4 && tmsi_dtype_is_weight(problem->y_type) &&
+           !tmsi_spmm_has(problem, TMS_EPILOGUE_GATE | TMS_EPILOGUE_ABSMAX_T);
+}
 
 /* CTAs that occupy a GPU of some hundred multiprocessors, and blocks of k that a split must have
  * for it to be worth the second kernel. */
