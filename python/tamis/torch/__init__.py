@@ -6,7 +6,7 @@ from . import _ops as _ops
 from ._masks import Mask, hold, release
 from ._prune import PruneReport, prune
 from ._schedule import GradualSparsity
-from ._weight import SparseWeight
+from ._weight import SparseWeight, refresh
 from ._weight_norm import WeightNormSparsifier, apply_fake_sparsity
 
 __all__ = [
@@ -18,5 +18,6 @@ __all__ = [
     "apply_fake_sparsity",
     "hold",
     "prune",
+    "refresh",
     "release",
 ]

@@ -90,24 +90,28 @@ def _product_fake(
     return x.new_empty((*x.shape[:-1], out_features))
 
 
-def _product_vmap(info: Any, dims: Any, *args: Any) -> tuple[Tensor, int]:
-    """One product serves all of a batch of inputs; a batch of weights has no kernel."""
-    x, image, bias, residual, *rest = args
-    x_dim, image_dim, bias_dim, residual_dim, *_ = dims
-    if image_dim is not None or bias_dim is not None:
+def _refuse_batched_weights(*dims: int | None) -> None:
+    if any(dim is not None for dim in dims):
         raise _core.UnsupportedError(
             "vmap over the weights or biases of a sparse product is not served: each weight has an "
             "image of its own; use a loop, or vmap over x alone"
         )
-    size = info.batch_size
-    x = x.expand(size, *x.shape) if x_dim is None else x.movedim(x_dim, 0)
+
+
+def _batch_first(tensor: Tensor, dim: int | None, size: int) -> Tensor:
+    batched = tensor.expand(size, *tensor.shape) if dim is None else tensor.movedim(dim, 0)
+    return batched.contiguous()
+
+
+def _product_vmap(info: Any, dims: Any, *args: Any) -> tuple[Tensor, int]:
+    """One product serves all of a batch of inputs; a batch of weights has no kernel."""
+    x, image, bias, residual, *rest = args
+    x_dim, image_dim, bias_dim, residual_dim, *_ = dims
+    _refuse_batched_weights(image_dim, bias_dim)
+    x = _batch_first(x, x_dim, info.batch_size)
     if residual is not None:
-        residual = (
-            residual.expand(size, *residual.shape)
-            if residual_dim is None
-            else residual.movedim(residual_dim, 0)
-        ).contiguous()
-    return product(x.contiguous(), image, bias, residual, *rest), 0
+        residual = _batch_first(residual, residual_dim, info.batch_size)
+    return product(x, image, bias, residual, *rest), 0
 
 
 _library.impl("product", _core.torch_product, "CUDA")
@@ -172,11 +176,20 @@ def _linear_backward(ctx: Any, grad: Tensor) -> tuple[Any, ...]:
     return grad_x, grad_values, [None] * len(index), None, grad_bias, None, None, None
 
 
+def _linear_vmap(info: Any, dims: Any, *args: Any) -> tuple[Tensor, int]:
+    x, values, index, image, bias, *rest = args
+    x_dim, values_dim, index_dims, image_dim, bias_dim, *_ = dims
+    _refuse_batched_weights(values_dim, image_dim, bias_dim, *(index_dims or ()))
+    return linear(_batch_first(x, x_dim, info.batch_size), values, index, image, bias, *rest), 0
+
+
 _library.impl("linear", _linear, "CompositeExplicitAutograd")
 torch.library.register_fake("tamis::linear", _linear_fake, lib=_library)
 torch.library.register_autograd(
     "tamis::linear", _linear_backward, setup_context=_linear_setup, lib=_library
 )
+
+torch.library.register_vmap("tamis::linear", _linear_vmap, lib=_library)
 
 linear = torch.ops.tamis.linear.default
 

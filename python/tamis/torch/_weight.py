@@ -3,8 +3,9 @@
 **What is stored.** Canonical components (docs/formats.md): the parameter ``values`` and the buffers
 ``index`` (nm) or ``columns`` and ``offsets`` (csr, bsr). A module that names its SparseWeight
 ``weight`` has state_dict keys ``fc.weight.values``, ``fc.weight.index``: exactly the entries that
-``tamis pack`` writes. Components of another number of non-zeros load too, and so does a dense
-``fc.weight``, which is encoded and must hold the pattern.
+``tamis pack`` writes. Components of another number of non-zeros load too. A module whose
+``_load_from_state_dict`` calls ``take_dense`` loads a dense ``fc.weight`` as well, which is encoded
+and must hold the pattern.
 
 **What is derived.** ``image`` (kernel-ready bytes) and ``bias32`` (the bias in float32) are
 non-persistent buffers, built at the first use and again when ``values`` (another tensor, or its
@@ -427,15 +428,21 @@ class SparseWeight(nn.Module):
 
     # ---- loading
 
+    def take_dense(self, state_dict: dict[str, Any], name: str) -> None:
+        """Replaces a dense entry of that name, where there is one, by this weight's components:
+        for the _load_from_state_dict of the module that holds this weight, before it calls
+        super's, with name = prefix + "weight"."""
+        dense = state_dict.pop(name, None)
+        if dense is None:
+            return
+        block = (self._shape.block_rows, self._shape.block_columns)
+        weight = dense.detach().to(self.dtype)
+        parts = _images.encode(weight, self.format, *self._shape[2:4], block)
+        state_dict.update({f"{name}.{part}": tensor for part, tensor in parts.items()})
+
     def _load_from_state_dict(
         self, state_dict: dict[str, Any], prefix: str, *args: Any, **kwargs: Any
     ) -> None:
-        dense = state_dict.pop(prefix[:-1], None) if prefix.endswith(".") else None
-        if dense is not None:
-            block = (self._shape.block_rows, self._shape.block_columns)
-            weight = dense.detach().to(self.dtype)
-            parts = _images.encode(weight, self.format, *self._shape[2:4], block)
-            state_dict.update({prefix + name: part for name, part in parts.items()})
         if self.format != "nm":
             self._take_sizes(state_dict, prefix)
         super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
@@ -450,6 +457,18 @@ class SparseWeight(nn.Module):
         fresh = torch.empty_like(values, dtype=self.dtype, device=self.device)
         self.values = nn.Parameter(fresh, self.values.requires_grad)
         self._buffers["columns"] = torch.empty_like(columns, device=self.device)
+
+
+def refresh(model: nn.Module, dtype: torch.dtype | None = None) -> None:
+    """Builds the images of all sparse weights in a model now: before compiling or capturing a model
+    that was not called yet, and after weights changed behind a compiled graph's back."""
+    for module in model.modules():
+        for child in module.children():
+            if isinstance(child, SparseWeight):
+                bias = getattr(module, "bias", None)
+                child.refresh(dtype, bias if isinstance(bias, Tensor) else None)
+    if isinstance(model, SparseWeight):
+        model.refresh(dtype)
 
 
 def _autocast(x: Tensor) -> Tensor:

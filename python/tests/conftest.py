@@ -1,0 +1,10 @@
+"""Without torch the tests of tamis.torch are not collected, and pytest says so."""
+
+import importlib.util
+
+HAS_TORCH = importlib.util.find_spec("torch") is not None
+collect_ignore_glob = [] if HAS_TORCH else ["torch/*"]
+
+
+def pytest_report_header(config):
+    return [] if HAS_TORCH else ["tamis.torch: not tested, since torch is not installed"]
