@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from conftest import assert_near, make_weight
+from support import assert_near, make_weight
 from torch.library import opcheck
 from torch.nn import functional as F
 

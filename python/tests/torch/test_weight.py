@@ -6,7 +6,7 @@ import pickle
 
 import pytest
 import torch
-from conftest import assert_near, make_weight
+from support import assert_near, make_weight
 from torch import nn
 from torch.nn import functional as F
 
