@@ -1,0 +1,110 @@
+/* 2:4 products on GPU 0 beside cuBLASLt (dense) and cuSPARSELt (2:4): rows of JSON.
+ *
+ *     bench_gpu [-l CUBLASLT.so] [-s CUSPARSELT.so] [-m MS] [-r ROUNDS] [-d TYPE] [SET ...]
+ *
+ * Sets: shapes (layers of transformers), few (T = 1 .. 4096), fused (epilogues against the plain
+ * product), blocks (a transformer's linear layers as one graph), host (what a call costs the CPU),
+ * tiles (shapes and few with every kernel: what the cost model is fitted to). Without one: all but
+ * tiles. -m: milliseconds of a turn (60); -r: rounds (9); -d: bf16, f16, e4m3 or i8, and may be
+ * given several times (without: all four for shapes, bf16 for few and fused). */
+#define _GNU_SOURCE
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "bench.h"
+
+static const tms_dtype every_type[] = {TMS_BF16, TMS_F16, TMS_E4M3, TMS_I8};
+
+static const struct {
+    const char *name;
+    void (*run)(bench *self);
+    bool is_standard; /* run where no set is named */
+    bool has_types;   /* all four, where none is named; else bf16 */
+} sets[] = {
+    {"shapes", bench_shapes, true, true},    {"few", bench_few, true, false},
+    {"fused", bench_fused_set, true, false}, {"blocks", bench_blocks, true, false},
+    {"host", bench_host, true, false},       {"tiles", bench_tiles, false, false},
+};
+enum { SET_COUNT = sizeof sets / sizeof sets[0] };
+
+typedef struct request {
+    const char *cublaslt, *cusparselt;
+    tms_dtype types[4];
+    int type_count;
+} request;
+
+static void add_type(request *self, const char *name) {
+    for (int i = 0; i < 4 && self->type_count < 4; i++)
+        if (strcmp(tms_dtype_name(every_type[i]), name) == 0) {
+            self->types[self->type_count++] = every_type[i];
+            return;
+        }
+    fprintf(stderr, "bench_gpu: -d is %s, but types are bf16, f16, e4m3 and i8\n", name);
+    exit(2);
+}
+
+static void read_options(int argc, char **argv, bench_options *options, request *out) {
+    int option;
+
+    options->ms = 60.0;
+    options->rounds = 9;
+    while ((option = getopt(argc, argv, "l:s:m:r:d:")) != -1) {
+        if (option == 'l')
+            out->cublaslt = optarg;
+        else if (option == 's')
+            out->cusparselt = optarg;
+        else if (option == 'm')
+            options->ms = atof(optarg);
+        else if (option == 'r')
+            options->rounds = atoi(optarg);
+        else if (option == 'd')
+            add_type(out, optarg);
+        else
+            exit(2);
+    }
+    if (options->ms <= 0.0 || options->rounds < 1 || options->rounds > BENCH_ROUNDS_MAX) {
+        fprintf(stderr, "bench_gpu: -m takes milliseconds above 0, -r 1 to %d\n", BENCH_ROUNDS_MAX);
+        exit(2);
+    }
+}
+
+static void run_set(bench *self, int i, const request *asked) {
+    self->options.types = asked->type_count > 0 ? asked->types : every_type;
+    self->options.type_count = asked->type_count > 0 ? asked->type_count
+                               : sets[i].has_types   ? 4
+                                                     : 1;
+    sets[i].run(self);
+}
+
+int main(int argc, char **argv) {
+    static bench self;
+    tms_context_desc desc = tms_context_desc_default();
+    request asked = {0};
+    cudaStream_t stream;
+
+    read_options(argc, argv, &self.options, &asked);
+    desc.device = TMS_DEVICE_CUDA;
+    if (tms_context_create(&desc, &self.context) != TMS_OK) {
+        printf("skipped: %s\n", tms_error_text());
+        return 0;
+    }
+    self.versions = bench_rivals_load(asked.cublaslt, asked.cusparselt);
+    bench_check(cudaStreamCreate(&stream));
+    self.product.stream = stream;
+    self.product.work = bench_alloc(BENCH_WORK_BYTES);
+    bench_stamps_open(&self);
+    for (int i = 0; i < SET_COUNT; i++)
+        if (optind == argc && sets[i].is_standard)
+            run_set(&self, i, &asked);
+    for (int a = optind; a < argc; a++)
+        for (int i = 0; i < SET_COUNT; i++)
+            if (strcmp(argv[a], sets[i].name) == 0)
+                run_set(&self, i, &asked);
+    bench_check(cudaFree(self.product.work));
+    bench_check(cudaFree(self.stamps));
+    cudaStreamDestroy(stream);
+    tms_context_destroy(self.context);
+    return 0;
+}
