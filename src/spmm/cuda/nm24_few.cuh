@@ -72,7 +72,7 @@ __global__ void __launch_bounds__(T::THREADS, T::CTAS) kernel(const __grid_const
     }
     __syncthreads();
     if (threadIdx.x < T::CONSUMERS)
-        consume<T>(p, at, shared, memory);
+        consume<T>(p, at, shared);
     else if (threadIdx.x == T::CONSUMERS)
         produce_x<T>(p, at, shared);
     else if (threadIdx.x == T::CONSUMERS + 32)

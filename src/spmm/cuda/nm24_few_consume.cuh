@@ -1,12 +1,11 @@
-/* A consumer warpgroup of an nm24 kernel for few tokens: multiplies its CTA's share of k, then adds
- * up the shares of the cluster and stores its part of the tile. */
+/* A consumer warpgroup of an nm24 kernel for few tokens: multiplies its CTA's share of k, then
+ * takes part in adding up the shares of the cluster. */
 #ifndef TAMIS_SPMM_CUDA_NM24_FEW_CONSUME_CUH
 #define TAMIS_SPMM_CUDA_NM24_FEW_CONSUME_CUH
 
-#include "cuda/ptx/copy.cuh"
 #include "cuda/ptx/warp.cuh"
 #include "spmm/cuda/nm24_consume.cuh"
-#include "spmm/cuda/nm24_few_tile.cuh"
+#include "spmm/cuda/nm24_few_store.cuh"
 
 namespace nm24_few {
 
@@ -14,9 +13,6 @@ template <class T> struct Consumer {
     typedef typename T::Element Element;
     typedef float Sums[T::TOKENS / 2]; /* of this thread */
     typedef uint32_t Meta[T::GROUP];
-
-    /* Sums are added and stored by units of 16 tokens, two of the 8 that a register quad holds. */
-    static constexpr int QUADS = T::TOKENS < 16 ? 1 : 2;
 
     const Params &p;
     const Place at;
@@ -105,159 +101,33 @@ template <class T> struct Consumer {
         if (at.count % T::GROUP != 0)
             rest(d, at.count % T::GROUP, stages > 0);
     }
-
-    /* Where this warpgroup's sums lie in every CTA of the cluster. */
-    __device__ inline uint32_t sums_at(int quad) {
-        return shared + T::RING_AT + group * T::SUMS_BYTES + quad * WARPGROUP * 16 + thread * 16;
-    }
-
-    __device__ inline void spread(const Sums &d) {
-#pragma unroll
-        for (int j = 0; j < T::TOKENS / 8; j++)
-            if (8 * j < p.tokens)
-                tmsi_store_shared_v4_f32(sums_at(j), d[4 * j], d[4 * j + 1], d[4 * j + 2],
-                                         d[4 * j + 3]);
-    }
-
-    /* The sums of a unit over the whole of k: shares are added in their order. FLIGHT loads are in
-     * flight; more would not fit the registers that two CTAs a multiprocessor leave. */
-    __device__ inline void gather(int unit, float (&sums)[8]) {
-        constexpr int FLIGHT = 4;
-
-#pragma unroll
-        for (int i = 0; i < 8; i++)
-            sums[i] = 0.f;
-#pragma unroll 1
-        for (int first = 0; first < p.split; first += FLIGHT) {
-            uint32_t shares[FLIGHT][QUADS][4];
-
-#pragma unroll
-            for (int s = 0; s < FLIGHT; s++)
-#pragma unroll
-                for (int j = 0; j < QUADS; j++)
-                    if (first + s < p.split)
-                        tmsi_load_cluster_v4(tmsi_mapa(sums_at(unit * QUADS + j), first + s),
-                                             shares[s][j]);
-#pragma unroll
-            for (int s = 0; s < FLIGHT; s++)
-                if (first + s < p.split)
-#pragma unroll
-                    for (int i = 0; i < 4 * QUADS; i++)
-                        sums[i] += __uint_as_float(shares[s][i / 4][i % 4]);
-        }
-    }
-
-    /* 16-bit y, row-major: finished in registers, transposed into a buffer of 16 tokens by 64
-     * features (the eight 16-byte chunks of a row swizzled by token % 8), and stored a chunk a
-     * thread. A residual comes the same way into the same buffer first. */
-    template <int KIND>
-    __device__ inline void store(int unit, int parity, const float (&sums)[8],
-                                 const tmsi_row_factors &rows) {
-        constexpr bool MAY_ADD = KIND == TMSI_EPILOGUE_RESIDUAL || KIND == TMSI_EPILOGUE_MIXED;
-        const tmsi_epilogue &e = p.epilogue;
-        const int warp = thread / 32, lane = thread % 32;
-        const int row = (lane >> 4) * 8 + (lane & 7);
-        const uint32_t buffer =
-            shared + T::STAGING_AT + group * T::STAGING_BYTES + parity * T::BUFFER_BYTES;
-        const uint32_t matrix =
-            buffer + row * 128 + ((2 * warp + ((lane >> 3) & 1)) ^ (lane & 7)) * 16;
-        const uint32_t chunk = buffer + thread / 8 * 128 + ((thread ^ thread / 8) & 7) * 16;
-        const int token = at.token + unit * 8 * QUADS, t = token + thread / 8;
-        const int n = (at.row_block + group) * 64 + thread % 8 * 8;
-        const bool is_inside = thread / 8 < 8 * QUADS && t < at.end && n < e.n;
-        uint32_t packed[4] = {};
-
-        if (MAY_ADD && e.residual != NULL) {
-            uint4 values = {};
-
-            if (is_inside)
-                values = *(const uint4 *)((const uint16_t *)e.residual + t * e.ldr + n);
-            packed[0] = values.x, packed[1] = values.y, packed[2] = values.z, packed[3] = values.w;
-            tmsi_store_shared_v4(chunk, packed);
-            tmsi_bar_sync(2 + group, WARPGROUP);
-            tmsi_ldmatrix_x4_trans(matrix, packed);
-        }
-        tmsi_epilogue_finish<KIND>(e, sums, rows, token + 2 * (lane & 3), packed);
-        tmsi_stmatrix_x4_trans(matrix, packed[0], packed[1], packed[2], packed[3]);
-        tmsi_bar_sync(2 + group, WARPGROUP);
-        if (is_inside) {
-            tmsi_load_cluster_v4(chunk, packed);
-            *(uint4 *)((uint16_t *)e.y + t * e.ldy + n) =
-                make_uint4(packed[0], packed[1], packed[2], packed[3]);
-        }
-    }
-
-    /* Any y: sums are spread out in shared memory, and the whole epilogue runs element by element.
-     */
-    __device__ inline void store_plain(int unit, const float (&sums)[8], uint8_t *memory) {
-        float *values = (float *)(memory + T::STAGING_AT + group * T::STAGING_BYTES);
-        const int warp = thread / 32, lane = thread % 32;
-        const int token = at.token + unit * 8 * QUADS;
-
-        tmsi_bar_sync(2 + group, WARPGROUP);
-#pragma unroll
-        for (int i = 0; i < 4 * QUADS; i++)
-            values[(8 * (i >> 2) + 2 * (lane & 3) + (i & 1)) * T::PLAIN_PITCH + warp * 16 +
-                   lane / 4 + 8 * (i >> 1 & 1)] = sums[i];
-        tmsi_bar_sync(2 + group, WARPGROUP);
-        tmsi_epilogue_plain(p.epilogue, values, T::PLAIN_PITCH, (at.row_block + group) * 64, token,
-                            min(8 * QUADS, at.end - token), thread);
-    }
-
-    __device__ inline void store_any(int unit, int parity, const float (&sums)[8],
-                                     const tmsi_row_factors &rows, uint8_t *memory) {
-        switch (p.kind) {
-        case TMSI_EPILOGUE_ANY:
-            return store_plain(unit, sums, memory);
-        case TMSI_EPILOGUE_LINEAR:
-            return store<TMSI_EPILOGUE_LINEAR>(unit, parity, sums, rows);
-        case TMSI_EPILOGUE_CLAMP:
-            return store<TMSI_EPILOGUE_CLAMP>(unit, parity, sums, rows);
-        case TMSI_EPILOGUE_SMOOTH:
-            return store<TMSI_EPILOGUE_SMOOTH>(unit, parity, sums, rows);
-        case TMSI_EPILOGUE_RESIDUAL:
-            return store<TMSI_EPILOGUE_RESIDUAL>(unit, parity, sums, rows);
-        default:
-            return store<TMSI_EPILOGUE_MIXED>(unit, parity, sums, rows);
-        }
-    }
 };
 
-/* Every consumer thread of the cluster. The units of a tile go round its CTAs. */
+/* Every consumer thread of the cluster. */
 template <class T>
-__device__ inline void consume(const Params &p, const Place &at, uint32_t shared, uint8_t *memory) {
+__device__ inline void consume(const Params &p, const Place &at, uint32_t shared) {
     Consumer<T> consumer(p, at, shared);
+    Store<T> store(p, at, shared, consumer.group, consumer.thread);
     const bool is_inside = consumer.group < at.blocks;
-    const int n =
-        (at.row_block + consumer.group) * 64 + consumer.thread / 32 * 16 + consumer.thread % 32 / 4;
-    tmsi_row_factors rows;
 
     if (is_inside) {
         typename Consumer<T>::Sums d;
 
         consumer.product(d);
         tmsi_bar_sync(1, T::CONSUMERS); /* nobody reads the ring any more */
-        consumer.spread(d);
+        store.spread(d, consumer.thread);
     } else {
         tmsi_bar_sync(1, T::CONSUMERS);
     }
     if (p.split > 1)
         tmsi_barrier_cluster_arrive();
-    rows = tmsi_epilogue_rows(p.epilogue, n);
+    store.load_factors();
     if (p.split > 1)
         tmsi_barrier_cluster_wait();
-    if (is_inside) {
-        int parity = 0;
-
-#pragma unroll 1
-        for (int unit = at.rank; unit * 8 * consumer.QUADS < at.end - at.token; unit += p.split) {
-            float sums[8];
-
-            consumer.gather(unit, sums);
-            consumer.store_any(unit, parity, sums, rows, memory);
-            parity ^= 1;
-        }
-    }
+    else
+        tmsi_bar_sync(2 + consumer.group, WARPGROUP);
+    if (is_inside)
+        store.store();
     if (p.split > 1) { /* others may still read this CTA's sums */
         __syncwarp();
         tmsi_barrier_cluster_arrive();

@@ -25,6 +25,17 @@ inline tms_status make_map(const tmsi_spmm_run &run, int group, Params *p) {
                                  X_ROW_BYTES, p->x_blocks, &p->x_map);
 }
 
+/* Whether a thread can load and store four neighbours of a row at once. */
+inline bool has_pieces(const tmsi_epilogue &e) {
+    const int bytes = 4 * tmsi_cuda_element_bytes(e.y_type);
+    const auto is_aligned = [=](const void *data, int64_t pitch) {
+        return (uintptr_t)data % (uintptr_t)bytes == 0 && pitch % 4 == 0;
+    };
+
+    return e.y_order == TMS_ORDER_TN && e.n % 4 == 0 && is_aligned(e.y, e.ldy) &&
+           (e.residual == NULL || is_aligned(e.residual, e.ldr));
+}
+
 /* Stages that a CTA's blocks need, if its share of shared memory has them. */
 template <class T> int choose_stages(const Params &p, int shared_bytes) {
     const int64_t needed = tmsi_div_up(tmsi_div_up(p.k_blocks, p.split), T::GROUP);
@@ -51,7 +62,7 @@ tms_status launch_grid(const tmsi_spmm_run &run, const tmsi_nm24_few_grid &grid,
     p.split = grid.split;
     p.stages = choose_stages<T>(p, shared_bytes);
     p.epilogue = tmsi_make_epilogue(run);
-    p.kind = nm24::choose_kind(p.epilogue);
+    p.has_pieces = has_pieces(p.epilogue);
     status = make_map(run, T::GROUP, &p);
     if (status != TMS_OK)
         return status;

@@ -24,16 +24,11 @@ template <class Element_, int ROW_BLOCKS_, int TOKENS_, int GROUP_, int CTAS_> s
     static constexpr int STAGE_BYTES = X_BYTES + ROW_BLOCKS * W_BYTES;
     /* The barriers, full and empty of each stage, stand in front. */
     static constexpr int RING_AT = 1024, STAGES_MAX = 60;
-    /* Behind the product the ring is the sums' place: 2 KB for 8 tokens of a warpgroup, as its
-     * threads hold them; and two buffers of y a warpgroup, or 16 tokens of 64 rows of f32 in rows
-     * of 68. */
-    static constexpr int SUMS_BYTES = TOKENS / 8 * WARPGROUP * 16;
-    static constexpr int BUFFER_BYTES = 16 * 128, PLAIN_PITCH = 68;
-    static constexpr int STAGING_BYTES = 4608;
-    static constexpr int STAGING_AT = RING_AT + ROW_BLOCKS * SUMS_BYTES;
-    static constexpr int END_BYTES = STAGING_AT + ROW_BLOCKS * STAGING_BYTES;
+    /* Behind the product the ring is the sums' place: a row of f32 a token, 64 and 4 more, so that
+     * the lanes that share rows of w store to different banks. */
+    static constexpr int SUM_PITCH = 68 * 4, SUMS_BYTES = TOKENS * SUM_PITCH;
+    static constexpr int END_BYTES = RING_AT + ROW_BLOCKS * SUMS_BYTES;
     static_assert(STAGE_BYTES % 1024 == 0, "the swizzle of x repeats every 1024 bytes");
-    static_assert(STAGING_BYTES >= 2 * BUFFER_BYTES && STAGING_BYTES >= 16 * PLAIN_PITCH * 4, "");
     static_assert(2 * 8 * STAGES_MAX <= RING_AT, "");
 };
 
@@ -46,7 +41,7 @@ struct Params {
     int32_t stages;      /* of the ring */
     int32_t tokens;      /* of a tile, a multiple of 8 */
     int32_t split;       /* CTAs that share a tile's k: the cluster */
-    int32_t kind;        /* tmsi_epilogue_kind */
+    int32_t has_pieces;  /* whether fours of y, and of the residual, are aligned to their size */
     tmsi_epilogue epilogue;
 };
 
