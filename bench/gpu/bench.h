@@ -93,5 +93,6 @@ void bench_few(bench *self);
 void bench_fused_set(bench *self);
 void bench_blocks(bench *self);
 void bench_host(bench *self);
+void bench_build(bench *self);
 
 #endif

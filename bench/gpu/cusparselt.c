@@ -11,6 +11,7 @@ enum {
     COMPUTE_32I = 0,
     COMPUTE_32F = 2,
     ORDER_COLUMN = 1,
+    PRUNE_STRIP = 1, /* by the magnitudes of each four */
     ATTRIBUTE_GELU = 3,
     ATTRIBUTE_BIAS_POINTER = 8,
     OPAQUE_BYTES = 16384
@@ -22,7 +23,7 @@ typedef struct sparse_rival {
     bench_rival base;
     void *opaque[OPAQUE_COUNT];
     bool has_plan;
-    void *compressed;
+    void *compressed, *buffer;
 } sparse_rival;
 
 static void *library, *handle;
@@ -65,6 +66,7 @@ static void close_sparse(bench_rival *base) {
     for (int i = 0; i < OPAQUE_COUNT; i++)
         free(self->opaque[i]);
     cudaFree(self->compressed);
+    cudaFree(self->buffer);
     free(self);
 }
 
@@ -107,18 +109,25 @@ static bool describe(sparse_rival *self) {
 static bool compress(sparse_rival *self) {
     const bench_product *p = &self->base.product;
     size_t bytes = 0, buffer_bytes = 0;
-    void *buffer = NULL;
-    bool is_good =
-        CALL("cusparseLtSpMMACompressedSize", (void *, void *, size_t *, size_t *), handle,
-             self->opaque[PLAN], &bytes, &buffer_bytes) == 0 &&
-        cudaMalloc(&self->compressed, bytes) == cudaSuccess &&
-        cudaMalloc(&buffer, buffer_bytes + 256) == cudaSuccess &&
-        CALL("cusparseLtSpMMACompress", (void *, void *, const void *, void *, void *, void *),
-             handle, self->opaque[PLAN], p->w_24, self->compressed, buffer, p->stream) == 0 &&
-        cudaStreamSynchronize(p->stream) == cudaSuccess;
 
-    cudaFree(buffer);
-    return is_good;
+    return CALL("cusparseLtSpMMACompressedSize", (void *, void *, size_t *, size_t *), handle,
+                self->opaque[PLAN], &bytes, &buffer_bytes) == 0 &&
+           cudaMalloc(&self->compressed, bytes) == cudaSuccess &&
+           cudaMalloc(&self->buffer, buffer_bytes + 256) == cudaSuccess &&
+           CALL("cusparseLtSpMMACompress", (void *, void *, const void *, void *, void *, void *),
+                handle, self->opaque[PLAN], p->w_24, self->compressed, self->buffer,
+                p->stream) == 0 &&
+           cudaStreamSynchronize(p->stream) == cudaSuccess;
+}
+
+bool bench_cusparselt_build(bench_rival *base, const void *w, void *pruned) {
+    sparse_rival *self = (sparse_rival *)base;
+    void *stream = base->product.stream;
+
+    return CALL("cusparseLtSpMMAPrune", (void *, void *, const void *, void *, int, void *), handle,
+                self->opaque[MATMUL], w, pruned, PRUNE_STRIP, stream) == 0 &&
+           CALL("cusparseLtSpMMACompress", (void *, void *, const void *, void *, void *, void *),
+                handle, self->opaque[PLAN], pruned, self->compressed, self->buffer, stream) == 0;
 }
 
 bench_rival *bench_cusparselt_open(const bench_product *product) {

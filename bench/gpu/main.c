@@ -4,9 +4,10 @@
  *
  * Sets: shapes (layers of transformers), few (T = 1 .. 4096), fused (epilogues against the plain
  * product), blocks (a transformer's linear layers as one graph), host (what a call costs the CPU),
- * tiles (shapes and few with every kernel: what the cost model is fitted to). Without one: all but
- * tiles. -m: milliseconds of a turn (60); -r: rounds (9); -d: bf16, f16, e4m3 or i8, and may be
- * given several times (without: all four for shapes, bf16 for few and fused). */
+ * build (images built on the GPU beside a copy), tiles (shapes and few with every kernel: what the
+ * cost model is fitted to). Without one: all but tiles. -m: milliseconds of a turn (60); -r: rounds
+ * (9); -d: bf16, f16, e4m3 or i8, and may be given several times (without: all four for shapes,
+ * bf16 for few and fused). */
 #define _GNU_SOURCE
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,7 +26,8 @@ static const struct {
 } sets[] = {
     {"shapes", bench_shapes, true, true},    {"few", bench_few, true, false},
     {"fused", bench_fused_set, true, false}, {"blocks", bench_blocks, true, false},
-    {"host", bench_host, true, false},       {"tiles", bench_tiles, false, false},
+    {"host", bench_host, true, false},       {"build", bench_build, true, false},
+    {"tiles", bench_tiles, false, false},
 };
 enum { SET_COUNT = sizeof sets / sizeof sets[0] };
 

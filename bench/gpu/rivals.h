@@ -37,6 +37,8 @@ typedef struct bench_rival bench_rival;
 bench_rival *bench_cublaslt_open(const bench_product *product);
 bench_rival *bench_cusparselt_open(const bench_product *product);
 bool bench_rival_run(bench_rival *rival);
+/* Of cuSPARSELt: prunes w [n, k] to 2:4 in `pruned`, and compresses that. Only enqueues. */
+bool bench_cusparselt_build(bench_rival *rival, const void *w, void *pruned);
 /* The type y has: cuBLASLt's dense i8 gives i8 or i32. */
 tms_dtype bench_rival_y_type(const bench_rival *rival);
 void bench_rival_close(bench_rival *rival);

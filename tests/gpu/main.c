@@ -2,10 +2,11 @@
  *
  *     test_gpu [-k TEXT] [-a NAME] [-d TYPE] [-s STEP] [-c CELL] [-r] [GROUP ...]
  *
- * Groups: frame, kernels, plans; all without one. -k: only kernels with TEXT in their names; -a:
- * only those behind kernel NAME (to go on where a kernel broke the GPU); -d: only x and w of a type
- * (bf16, f16, e4m3, i8); -s: of the axes every STEP-th cell; -c: one cell, as a failure names it;
- * -r: little of everything, for the sanitizers. The seed is that of all tests: TAMIS_TEST_SEED.
+ * Groups: frame, images, kernels, plans; all without one. -k: only kernels with TEXT in their
+ * names; -a: only those behind kernel NAME (to go on where a kernel broke the GPU); -d: only x and
+ * w of a type (bf16, f16, e4m3, i8); -s: of the axes every STEP-th cell; -c: one cell, as a failure
+ * names it; -r: little of everything, for the sanitizers. The seed is that of all tests:
+ * TAMIS_TEST_SEED.
  *
  * Without a GPU it says what it did not run and why, and exits with 77; with 70 where the GPU was
  * lost on the way. */
@@ -103,7 +104,8 @@ static void print_skipped(const char *why) {
     const tmsi_hardware any = {.processors = 1};
     const tmsi_spmm_table table = tmsi_spmm_table_of(&any);
 
-    printf("skipped, since there is no GPU to run them on (%s):\n  the tests of plans\n", why);
+    printf("skipped, since there is no GPU to run them on (%s):\n  the tests of plans and images\n",
+           why);
     for (int32_t i = 0; i < table.count; i++)
         printf("  %s against float64\n", table.kernels[i].name);
 }
@@ -126,6 +128,8 @@ int main(int argc, char **argv) {
            test_seed());
     if (is_wanted(groups, group, "frame"))
         failures += gpu_test_frame();
+    if (is_wanted(groups, group, "images"))
+        failures += gpu_test_images();
     if (is_wanted(groups, group, "kernels"))
         failures += test_kernels();
     if (is_wanted(groups, group, "plans"))

@@ -36,6 +36,8 @@ void gpu_kernel_is_right_on_every_axis(void **state);
 int gpu_test_kernel(const tmsi_spmm_kernel *kernel);
 int gpu_test_plans(void);
 int gpu_test_frame(void);
+/* Images built and decoded there (images.c). */
+int gpu_test_images(void);
 
 /* Frees what the axes share. */
 void gpu_axes_free(void);
