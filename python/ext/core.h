@@ -81,6 +81,6 @@ void core_matrix_close(core_matrix *matrix);
 
 /* Methods of the module, a table a file. */
 extern PyMethodDef core_context_methods[], core_matrix_methods[], core_mask_methods[],
-    core_image_methods[], core_product_methods[], core_job_methods[];
+    core_image_methods[], core_product_methods[], core_job_methods[], core_predict_methods[];
 
 #endif

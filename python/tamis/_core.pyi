@@ -142,6 +142,25 @@ def plan_describe(
     t: int,
     /,
 ) -> tuple[str | None, str]: ...
+def predict(
+    context: int,
+    format: int,
+    n: int,
+    k: int,
+    density: float,
+    keep: int,
+    group: int,
+    block_rows: int,
+    block_columns: int,
+    x_type: int,
+    w_type: int,
+    device: int,
+    epilogue: int,
+    t: int,
+    t_max: int,
+    keep_dense: int,
+    /,
+) -> tuple[str, str, float]: ...
 def job_run(
     verb: int,
     context: int,

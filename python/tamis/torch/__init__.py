@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 from . import _ops as _ops
+from ._linear import JoinedLinear, SparseConv2d, SparseLinear
 from ._masks import Mask, hold, release
 from ._prune import PruneReport, prune
 from ._schedule import GradualSparsity
-from ._weight import SparseWeight, refresh
+from ._report import SparsifyReport
+from ._sparsify import refresh, sparsify
+from ._weight import SparseWeight
 from ._weight_norm import WeightNormSparsifier, apply_fake_sparsity
 
 __all__ = [
     "GradualSparsity",
+    "JoinedLinear",
     "Mask",
     "PruneReport",
+    "SparseConv2d",
+    "SparseLinear",
     "SparseWeight",
+    "SparsifyReport",
     "WeightNormSparsifier",
     "apply_fake_sparsity",
     "hold",
     "prune",
     "refresh",
     "release",
+    "sparsify",
 ]

@@ -147,8 +147,10 @@ def _some(layers: list[Layer], limit: int = 8) -> str:
 
 
 def shared_weights(model: nn.Module) -> dict[int, list[str]]:
-    """Names of every parameter that has more than one, by the parameter's id: tied weights."""
+    """Names of every parameter that several modules hold, by the parameter's id: tied weights."""
     names: dict[int, list[str]] = {}
-    for name, parameter in model.named_parameters(remove_duplicate=False):
-        names.setdefault(id(parameter), []).append(name)
+    for path, module in model.named_modules():
+        for name, parameter in module._parameters.items():
+            if parameter is not None:
+                names.setdefault(id(parameter), []).append(f"{path}.{name}" if path else name)
     return {key: paths for key, paths in names.items() if len(paths) > 1}

@@ -459,18 +459,6 @@ class SparseWeight(nn.Module):
         self._buffers["columns"] = torch.empty_like(columns, device=self.device)
 
 
-def refresh(model: nn.Module, dtype: torch.dtype | None = None) -> None:
-    """Builds the images of all sparse weights in a model now: before compiling or capturing a model
-    that was not called yet, and after weights changed behind a compiled graph's back."""
-    for module in model.modules():
-        for child in module.children():
-            if isinstance(child, SparseWeight):
-                bias = getattr(module, "bias", None)
-                child.refresh(dtype, bias if isinstance(bias, Tensor) else None)
-    if isinstance(model, SparseWeight):
-        model.refresh(dtype)
-
-
 def _autocast(x: Tensor) -> Tensor:
     kind = x.device.type
     if torch.is_autocast_enabled(kind) and x.is_floating_point():

@@ -1,0 +1,170 @@
+"""Which sparse format serves a layer, and where dense would be faster.
+
+The library's cost model answers, by which its plans choose too; dense is its own fastest dense
+kernel, on a GPU cuBLASLt.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from dataclasses import dataclass, field
+
+import torch
+
+from .. import _context, _core
+from .._masks import check
+from .._matrix import FORMATS
+from .._pattern import Pattern
+from ._images import NUMBERS, context_of
+from ._select import as_host
+
+_BIAS = 0x04  # TMS_EPILOGUE_BIAS
+
+
+@dataclass
+class Choice:
+    """What was found for one weight."""
+
+    format: str | None = None
+    """None: it stays dense, for why_dense."""
+    keep: int = 0
+    group: int = 0
+    block: tuple[int, int] = (0, 0)
+    kernels: dict[int, str] = field(default_factory=dict)
+    gain: dict[int, float] = field(default_factory=dict)
+    why_dense: str | None = None
+
+    @property
+    def text(self) -> str:
+        """For people: "nm 2:4"."""
+        if self.format == "nm":
+            return f"nm {self.keep}:{self.group}"
+        if self.format == "bsr":
+            return f"bsr {self.block[0]}x{self.block[1]}"
+        return self.format or "dense"
+
+    @property
+    def loses_at(self) -> tuple[int, ...]:
+        """Numbers of tokens at which dense is faster by more than the model's or clock's noise."""
+        return tuple(t for t, gain in self.gain.items() if gain < 0.97)
+
+
+def _candidates(matrix: torch.Tensor, pattern: Pattern | None) -> list[Choice]:
+    if pattern is not None:
+        return _of_pattern(pattern)
+    host, name = as_host(matrix)
+    found = [
+        Choice("nm", keep, group)
+        for keep, group in ((1, 4), (2, 4), (4, 8))
+        if matrix.shape[1] % group == 0 and check(host, f"{keep}:{group}", dtype=name).holds
+    ][:1]
+    found += [Choice("bsr", block=(size, size)) for size in (64, 32, 16, 8)]
+    return [*found, Choice("csr")]
+
+
+def _of_pattern(pattern: Pattern) -> list[Choice]:
+    block = Choice("bsr", block=(pattern.block_rows, pattern.block_columns))
+    group = Choice("nm", pattern.keep, pattern.group)
+    return {
+        "nm": [group],
+        "nm_in_block": [group, block],
+        "block": [block, Choice("csr")],
+        "dense": [],
+    }.get(pattern.kind, [Choice("csr")])
+
+
+def _density(matrix: torch.Tensor, choice: Choice) -> float:
+    """Share of weights that the format would store."""
+    if choice.format == "nm":
+        return choice.keep / choice.group
+    if choice.format == "csr":
+        return int(matrix.count_nonzero()) / matrix.numel()
+    r, c = choice.block
+    n, k = matrix.shape
+    padded = torch.nn.functional.pad(matrix.float(), (0, -k % c, 0, -n % r))
+    down, across = padded.shape[0] // r, padded.shape[1] // c
+    blocks = padded.reshape(down, r, across, c).ne(0).any(3).any(1)
+    return int(blocks.count_nonzero()) / blocks.numel()
+
+
+@functools.lru_cache(maxsize=4096)
+def _predict(
+    device: torch.device,
+    format: int,
+    shape: tuple[int, ...],
+    density: float,
+    dtype: torch.dtype,
+    has_bias: bool,
+    t: int,
+    t_max: int,
+) -> tuple[str, float]:
+    is_cuda = device.type == "cuda"
+    number = NUMBERS[dtype if is_cuda else torch.float32]
+    n, k, *kind = shape
+    kernel, _, us = _core.predict(
+        context_of(device),
+        format,
+        n,
+        k,
+        density,
+        *kind,  # type: ignore[arg-type]
+        number,
+        number,
+        _context.CUDA if is_cuda else _context.CPU,
+        _BIAS if has_bias else 0,
+        t,
+        t_max,
+        0,
+    )
+    return kernel, us
+
+
+def _judge(
+    matrix: torch.Tensor, choice: Choice, tokens: tuple[int, ...], has_bias: bool
+) -> float | None:
+    """Fills kernels and gain; the mean of gains, or None where the device has no kernel."""
+    n, k = matrix.shape
+    device, dtype = matrix.device, matrix.dtype
+    shape = (n, k, choice.keep, choice.group, *choice.block)
+    density = round(_density(matrix, choice), 4)
+    assert choice.format is not None
+    number = FORMATS.index(choice.format)  # type: ignore[arg-type]
+    dense = (n, k, 0, 0, 0, 0)
+    for t in tokens:
+        rest = (dtype, has_bias, t, tokens[-1])
+        try:
+            choice.kernels[t], ours = _predict(device, number, shape, density, *rest)
+        except _core.UnsupportedError as error:
+            choice.why_dense = str(error)
+            return None
+        try:
+            _, rival = _predict(device, 0, dense, 1.0, *rest)
+        except _core.UnsupportedError:  # a GPU without cuBLASLt: nothing to compare with
+            continue
+        choice.gain[t] = rival / ours
+    return sum(map(math.log, choice.gain.values())) / max(len(choice.gain), 1)
+
+
+def choose(
+    matrix: torch.Tensor, pattern: Pattern | None, tokens: tuple[int, ...], has_bias: bool
+) -> Choice:
+    """The best format of an [n, k] weight with zeros, for a pattern or as it is found."""
+    if matrix.is_meta:
+        return _choose_unseen(pattern)
+    zeros = matrix.numel() - int(matrix.count_nonzero())
+    if pattern is None and zeros * 100 < matrix.numel():
+        return Choice(why_dense="it has no zeros to speak of: prune it first")
+    best, best_gain, reason = None, -math.inf, None
+    for candidate in _candidates(matrix, pattern):
+        gain = _judge(matrix, candidate, tokens, has_bias)
+        reason = candidate.why_dense or reason
+        if gain is not None and gain > best_gain:
+            best, best_gain = candidate, gain
+    return best or Choice(why_dense=reason or "the pattern leaves it dense")
+
+
+def _choose_unseen(pattern: Pattern | None) -> Choice:
+    if pattern is None or pattern.kind != "nm":
+        return Choice(why_dense="on the meta device only n:m can be made, by name")
+    return Choice("nm", pattern.keep, pattern.group)
