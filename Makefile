@@ -8,7 +8,7 @@ export CTEST_OUTPUT_ON_FAILURE := 1
 MAKEFLAGS += --no-print-directory
 
 .NOTPARALLEL:
-.PHONY: all build demo test test-gpu bench bench-gpu fuzz lint install setup clean help
+.PHONY: all build demo test test-gpu sanitize-gpu bench bench-gpu fuzz lint install setup clean help
 
 all: build
 
@@ -28,11 +28,14 @@ test: setup build       ## every test, then again with sanitizers
 	@cd build-debug && ctest -j $(JOBS)
 
 test-gpu: build         ## kernels of an NVIDIA GPU against float64; says why where it skips
-	@if [ -x $(BUILD)/test_gpu ]; then $(BUILD)/test_gpu; [ $$? = 0 -o $$? = 77 ]; \
+	@if [ -x $(BUILD)/test_gpu ]; then $(BUILD)/test_gpu $(GPU_TESTS); [ $$? = 0 -o $$? = 77 ]; \
 	else echo "skipped: built without CUDA, since nvcc was not found"; fi
 
+sanitize-gpu: build     ## ... a few of each, under compute-sanitizer's three tools
+	@scripts/sanitize_gpu.sh $(BUILD)/test_gpu $(GPU_TESTS)
+
 bench-gpu: build        ## ... beside cuBLASLt and cuSPARSELt, rows of JSON
-	@if [ -x $(BUILD)/bench_gpu ]; then $(BUILD)/bench_gpu; \
+	@if [ -x $(BUILD)/bench_gpu ]; then $(BUILD)/bench_gpu $(GPU_BENCH); \
 	else echo "skipped: built without CUDA, since nvcc was not found"; fi
 
 bench: build            ## kernels beside their rivals, rows of JSON
@@ -57,4 +60,4 @@ clean:
 	@rm -rf build build-debug build-clang build-fuzz
 
 help:
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 16

@@ -1,0 +1,210 @@
+#!/usr/bin/env python3
+"""Rows of bench_gpu (JSON lines) to the tables of docs/hopper-24.md.
+
+    gpu_table.py ROWS.jsonl [FILE.md]    prints the tables, or writes each that FILE has marks for
+
+Marks are lines: <!-- gpu shapes: begin --> and <!-- gpu shapes: end -->; likewise few, fused, blocks
+and host. Where a row was measured twice, the later one counts. Standard library only.
+"""
+import json
+import math
+import re
+import sys
+
+from table import markdown, put_between
+
+PROCESSORS = 132  # of an H100 or H200
+TYPES = ("bf16", "f16", "e4m3", "i8")
+
+
+def geomean(values):
+    return math.exp(sum(map(math.log, values)) / len(values))
+
+
+def key_of(row):
+    return (row["op"], row["dtype"], row["t"], row["k"], row["n"], row["who"], row["epilogue"],
+            row["state"], row.get("label") if row["op"] == "block" else None)
+
+
+def latest(rows):
+    return list({key_of(row): row for row in rows}.values())
+
+
+def floor_cycles(row):
+    """Cycles that shared memory allows at best with the tokens of the kernel's tile: an instruction
+    of 64 rows by N tokens by 32 k (64 in 8-bit types) reads 64 N + 2048 bytes, 128 a cycle."""
+    tile = re.search(r"_\d+x(\d+)_sm90", row["kernel"] or "")
+    if not tile:
+        return None
+    tokens, depth = int(tile[1]), 64 if row["dtype"] in ("e4m3", "i8") else 32
+    instructions = row["t"] * row["n"] * row["k"] / (64.0 * tokens * depth)
+    return instructions * (tokens / 2 + 16) / PROCESSORS
+
+
+def rate(row):
+    return 2e-6 * row["t"] * row["k"] * row["n"] / row["us"]
+
+
+def note_of(rows):
+    first = rows[0]
+    return (f"{first['device']}, sustained, medians of {first['rounds']} rounds; "
+            f"{first['versions'].strip()}; commit {first['commit']}; {first['date']}.\n")
+
+
+def by_shape(rows, op, epilogue):
+    """{(t, k, n): {who: row}} of one type."""
+    shapes = {}
+    for row in rows:
+        if row["op"] == op and row["epilogue"] == epilogue and row["state"] == "sustained":
+            shapes.setdefault((row["t"], row["k"], row["n"]), {})[row["who"]] = row
+    return {shape: who for shape, who in shapes.items() if "tamis" in who}
+
+
+def over(who, rival):
+    return who[rival]["us"] / who["tamis"]["us"] if rival in who else None
+
+
+def number(value, digits=2):
+    return "–" if value is None else f"{value:.{digits}f}"
+
+
+def mean_of(values):
+    there = [value for value in values if value is not None]
+    return f"**{geomean(there):.2f}**" if there else "–"
+
+
+def shape_line(shape, who):
+    ours = who["tamis"]
+    floor = floor_cycles(ours)
+    has_floor = floor is not None and ours["cycles"]
+    # A shape is behind where the intervals of the two medians do not meet.
+    behind = "cusparselt" in who and ours["us_min"] > who["cusparselt"]["us_max"]
+    return (", ".join(map(str, shape)),
+            *(number(who[r]["us"], 0) if r in who else "–" for r in ("cublaslt", "cusparselt")),
+            f"{ours['us']:.0f} ({rate(ours):.0f})", number(over(who, "cublaslt")),
+            number(over(who, "cusparselt")) + (" (behind)" if behind else ""),
+            f"{100 * floor / ours['cycles']:.0f} %" if has_floor else "–", f"`{ours['kernel']}`")
+
+
+def shapes_table(rows):
+    """Layers of transformers: square weights at few tokens are another table's."""
+    heads = ("T, K, N", "cuBLASLt", "cuSPARSELt", "tamis (TFLOP/s)", "× cuBLASLt", "× cuSPARSELt",
+             "of floor", "kernel")
+    text = []
+    for dtype in TYPES:
+        mine = [row for row in rows if row["dtype"] == dtype]
+        shapes = {s: who for s, who in by_shape(mine, "spmm", "none").items() if not is_few(s)}
+        if not shapes:
+            continue
+        lines = [shape_line(shape, who) for shape, who in shapes.items()]
+        kept = [who for who in shapes.values()]
+        narrow = [who for (_, k, _), who in shapes.items() if k == 1280]
+        lines.append(("geometric mean", "", "", "", mean_of([over(w, "cublaslt") for w in kept]),
+                      mean_of([over(w, "cusparselt") for w in kept]), "", ""))
+        if narrow:
+            lines.append(("... of K = 1280", "", "", "",
+                          mean_of([over(w, "cublaslt") for w in narrow]),
+                          mean_of([over(w, "cusparselt") for w in narrow]), "", ""))
+        text.append(f"**{dtype}**, µs (dense-equivalent TFLOP/s):\n\n"
+                    + markdown(heads, "lrrrrrrl", lines))
+    return "\n".join(text) + "\n" + note_of(rows)
+
+
+def is_few(shape):
+    t, k, n = shape
+    return k == n and k in (4096, 8192) and (t, k) not in ((4096, 4096), (8192, 8192))
+
+
+def few_table(rows):
+    heads = ("T", "cuBLASLt", "cuSPARSELt", "tamis", "× cuBLASLt", "× the faster", "kernel")
+    text = []
+    mine = [row for row in rows if row["dtype"] == "bf16"]
+    shapes = by_shape(mine, "spmm", "none")
+    for size in (4096, 8192):
+        few = {s: who for s, who in shapes.items() if s[1] == s[2] == size and s[0] <= 4096}
+        if not few:
+            continue
+        lines = []
+        for shape in sorted(few):
+            who = few[shape]
+            best = min((who[r]["us"] for r in ("cublaslt", "cusparselt") if r in who), default=None)
+            ratio = best / who["tamis"]["us"] if best else None
+            lines.append((str(shape[0]),
+                          *(number(who[r]["us"], 1) if r in who else "–"
+                            for r in ("cublaslt", "cusparselt", "tamis")),
+                          number(over(who, "cublaslt")), number(ratio),
+                          f"`{who['tamis']['kernel']}`"))
+        text.append(f"K = N = {size}, bf16, µs:\n\n" + markdown(heads, "rrrrrrl", lines))
+    return "\n".join(text) + "\n" + note_of(mine)
+
+
+def fused_table(rows):
+    """Cycles and microseconds over the plain product's, geometric means over shapes."""
+    plain, others, copies = {}, {}, {}
+    for row in rows:
+        shape = (row["dtype"], row["t"], row["k"], row["n"])
+        if row["op"] == "copy":
+            copies[shape] = row
+        elif row["op"] == "spmm" and row["who"] == "tamis" and row["state"] == "sustained":
+            if row["epilogue"] == "none":
+                plain[shape] = row
+            else:
+                others.setdefault((row["dtype"], row["epilogue"]), {})[shape] = row
+    lines = []
+    for (dtype, epilogue), cells in others.items():
+        both = [(row, plain[shape]) for shape, row in cells.items()
+                if shape in plain and row["cycles"] and plain[shape]["cycles"]]
+        if both:
+            lines.append((dtype, epilogue, number(geomean([a["cycles"] / b["cycles"]
+                                                           for a, b in both]), 3),
+                          number(geomean([a["us"] / b["us"] for a, b in both]), 3),
+                          str(len(both))))
+    allowed = [1 + row["us"] / plain[shape]["us"] / 2 for shape, row in copies.items()
+               if shape in plain]
+    text = markdown(("type", "epilogue", "× cycles", "× µs", "shapes"), "llrrr", lines)
+    if allowed:
+        text += (f"\nReading a residual of 2·T·N bytes at the speed of a copy (which also writes "
+                 f"them) alone makes {geomean(allowed):.3f} of the plain product's µs.\n")
+    return text + "\n" + note_of(rows)
+
+
+def blocks_table(rows):
+    blocks = {}
+    for row in rows:
+        if row["op"] == "block":
+            blocks.setdefault(row.get("label"), {})[row["who"]] = row
+    lines = [(name, str(next(iter(who.values()))["t"]),
+              *(number(who[r]["us"], 0) if r in who else "–"
+                for r in ("cublaslt", "cusparselt", "tamis")),
+              number(over(who, "cublaslt")), number(over(who, "cusparselt")))
+             for name, who in blocks.items() if "tamis" in who]
+    return markdown(("block", "T", "cuBLASLt", "cuSPARSELt", "tamis", "× cuBLASLt",
+                     "× cuSPARSELt"), "lrrrrrr", lines) + "\n" + note_of(rows)
+
+
+def host_table(rows):
+    lines = [(row["who"], row["epilogue"], number(row["us"]),
+              f"{row['us_min']:.2f}–{row['us_max']:.2f}")
+             for row in rows if row["op"] == "call"]
+    return markdown(("who", "call", "µs", "95 %"), "llrr", lines)
+
+
+TABLES = {"shapes": shapes_table, "few": few_table, "fused": fused_table, "blocks": blocks_table,
+          "host": host_table}
+
+
+def main(arguments):
+    if len(arguments) not in (1, 2):
+        sys.exit(__doc__)
+    with open(arguments[0], encoding="utf-8") as file:
+        rows = latest([json.loads(line) for line in file if line.strip()])
+    page = open(arguments[1], encoding="utf-8").read() if len(arguments) == 2 else None
+    for name, table in TABLES.items():
+        if page is None:
+            print(f"## {name}\n\n{table(rows)}")
+        elif f"<!-- gpu {name}: begin -->" in page:
+            put_between(arguments[1], f"gpu {name}", table(rows))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,28 @@
+#!/bin/bash
+# Runs a reduced list of the GPU's tests under compute-sanitizer: memcheck, synccheck, racecheck.
+#
+#     sanitize_gpu.sh BUILD/test_gpu [options and groups of test_gpu]
+#
+# The tests' own kernels (namespace ground) are left alone: they are slow under a tool, and judge.
+set -u
+test_gpu=$1
+shift
+if [ ! -x "$test_gpu" ]; then
+    echo "skipped: $test_gpu is not there, since it is built only where nvcc is found"
+    exit 0
+fi
+if ! command -v compute-sanitizer > /dev/null; then
+    echo "skipped: there is no compute-sanitizer on this machine"
+    exit 0
+fi
+failures=0
+for tool in memcheck synccheck racecheck; do
+    echo "== $tool"
+    compute-sanitizer --tool "$tool" --error-exitcode 9 --kernel-regex-exclude kns=ground \
+        "$test_gpu" -r "$@"
+    code=$?
+    [ $code = 77 ] && exit 0
+    [ $code = 0 ] || failures=$((failures + 1))
+done
+echo "$failures of 3 tools found something"
+[ $failures = 0 ]
