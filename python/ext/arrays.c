@@ -215,13 +215,9 @@ static bool reads_as(const core_array *array, int32_t dtype) {
             (array->dtype == TMS_U16 || array->dtype == TMS_I16));
 }
 
-bool core_array_plain(PyObject *object, const char *name, int32_t dtype, bool is_written,
-                      core_array *out) {
-    if (!core_array_open(object, name, out))
-        return false;
-    if (out->is_cuda)
-        core_refuse("%s lies on GPU %d, but is needed in host memory", name, out->device_index);
-    else if (!reads_as(out, dtype))
+/* Closes the array where its elements are not as wanted. */
+static bool check_plain(const char *name, int32_t dtype, bool is_written, core_array *out) {
+    if (!reads_as(out, dtype))
         core_refuse("%s holds %s, but %s is needed", name,
                     out->dtype < 0 ? "an unknown type" : tms_dtype_name((tms_dtype)out->dtype),
                     tms_dtype_name((tms_dtype)dtype));
@@ -231,6 +227,27 @@ bool core_array_plain(PyObject *object, const char *name, int32_t dtype, bool is
         core_refuse("%s is read-only, but is written to", name);
     else
         return true;
+    core_array_close(out);
+    return false;
+}
+
+bool core_array_plain(PyObject *object, const char *name, int32_t dtype, bool is_written,
+                      core_array *out) {
+    if (!core_array_open(object, name, out))
+        return false;
+    if (!out->is_cuda)
+        return check_plain(name, dtype, is_written, out);
+    core_refuse("%s lies on GPU %d, but is needed in host memory", name, out->device_index);
+    core_array_close(out);
+    return false;
+}
+
+bool core_array_plain_gpu(PyObject *object, const char *name, int32_t dtype, core_array *out) {
+    if (!core_array_open(object, name, out))
+        return false;
+    if (out->is_cuda)
+        return check_plain(name, dtype, false, out);
+    core_refuse("%s lies in host memory, but is needed on a GPU", name);
     core_array_close(out);
     return false;
 }

@@ -47,6 +47,8 @@ void core_array_close(core_array *array);
  * read as; 16-bit floats may come as any 16-bit type. */
 bool core_array_plain(PyObject *object, const char *name, int32_t dtype, bool is_written,
                       core_array *out);
+/* The same for memory of a GPU. */
+bool core_array_plain_gpu(PyObject *object, const char *name, int32_t dtype, core_array *out);
 int64_t core_array_count(const core_array *array);
 /* Rows of the last axis, all `ld` elements apart, as products take them: false where the axes
  * before the last do not fold into one, or the last is not contiguous. No exception. */
@@ -77,10 +79,13 @@ typedef struct core_matrix {
 /* spec: (format, dtype, n, k, nnz, keep, group, block rows, block columns); components: a sequence
  * of arrays in docs/formats.md's order. */
 bool core_matrix_open(PyObject *spec, PyObject *components, bool is_written, core_matrix *out);
+/* The same over components on a GPU. */
+bool core_matrix_open_gpu(PyObject *spec, PyObject *components, core_matrix *out);
 void core_matrix_close(core_matrix *matrix);
 
 /* Methods of the module, a table a file. */
 extern PyMethodDef core_context_methods[], core_matrix_methods[], core_mask_methods[],
-    core_image_methods[], core_product_methods[], core_job_methods[], core_predict_methods[];
+    core_image_methods[], core_product_methods[], core_job_methods[], core_predict_methods[],
+    core_device_methods[];
 
 #endif

@@ -113,14 +113,17 @@ static bool read_spec(PyObject *spec, tms_matrix *out) {
     return true;
 }
 
-static bool open_component(core_matrix *matrix, PyObject *object, const char *name,
-                           bool is_written) {
+typedef enum place { HOST_READ, HOST_WRITTEN, ON_GPU } place;
+
+static bool open_component(core_matrix *matrix, PyObject *object, const char *name, place where) {
     tms_component *component = &matrix->matrix.components[matrix->array_count];
     core_array *array = &matrix->arrays[matrix->array_count];
 
     component->name = name;
     component->dtype = component_dtype(&matrix->matrix, name);
-    if (!core_array_plain(object, name, (int32_t)component->dtype, is_written, array))
+    if (where == ON_GPU ? !core_array_plain_gpu(object, name, (int32_t)component->dtype, array)
+                        : !core_array_plain(object, name, (int32_t)component->dtype,
+                                            where == HOST_WRITTEN, array))
         return false;
     matrix->array_count++;
     if (array->rank > 3) {
@@ -134,7 +137,7 @@ static bool open_component(core_matrix *matrix, PyObject *object, const char *na
     return true;
 }
 
-bool core_matrix_open(PyObject *spec, PyObject *components, bool is_written, core_matrix *out) {
+static bool open_matrix(PyObject *spec, PyObject *components, place where, core_matrix *out) {
     const char *const *names;
     Py_ssize_t count = PySequence_Size(components);
 
@@ -144,7 +147,7 @@ bool core_matrix_open(PyObject *spec, PyObject *components, bool is_written, cor
     names = component_names(out->matrix.format);
     for (Py_ssize_t i = 0; names[i] != NULL; i++) {
         PyObject *object = i < count ? PySequence_GetItem(components, i) : NULL;
-        bool is_open = object != NULL && open_component(out, object, names[i], is_written);
+        bool is_open = object != NULL && open_component(out, object, names[i], where);
 
         if (object == NULL && PyErr_Occurred() == NULL)
             core_refuse("the component \"%s\" is not there", names[i]);
@@ -156,6 +159,14 @@ bool core_matrix_open(PyObject *spec, PyObject *components, bool is_written, cor
     }
     out->matrix.component_count = out->array_count;
     return true;
+}
+
+bool core_matrix_open(PyObject *spec, PyObject *components, bool is_written, core_matrix *out) {
+    return open_matrix(spec, components, is_written ? HOST_WRITTEN : HOST_READ, out);
+}
+
+bool core_matrix_open_gpu(PyObject *spec, PyObject *components, core_matrix *out) {
+    return open_matrix(spec, components, ON_GPU, out);
 }
 
 void core_matrix_close(core_matrix *matrix) {

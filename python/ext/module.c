@@ -43,9 +43,9 @@ static int add_numbers(PyObject *module) {
 PyMODINIT_FUNC PyInit__core(void);
 
 PyMODINIT_FUNC PyInit__core(void) {
-    PyMethodDef *const tables[] = {core_context_methods, core_matrix_methods, core_mask_methods,
-                                   core_image_methods,   core_kind_methods,   core_product_methods,
-                                   core_job_methods,     core_predict_methods};
+    PyMethodDef *const tables[] = {core_context_methods, core_matrix_methods,  core_mask_methods,
+                                   core_image_methods,   core_kind_methods,    core_product_methods,
+                                   core_job_methods,     core_predict_methods, core_device_methods};
     PyObject *module = PyModule_Create(&definition);
     int failed = module == NULL || core_add_errors(module) != 0 || add_numbers(module) != 0;
 

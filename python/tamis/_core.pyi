@@ -142,6 +142,26 @@ def plan_describe(
     t: int,
     /,
 ) -> tuple[str | None, str]: ...
+def device_sizes(
+    context: int, layout: bytes, spec: Spec, components: Sequence[Tensor], /
+) -> tuple[int, int]: ...
+def device_build(
+    context: int,
+    layout: bytes,
+    spec: Spec,
+    components: Sequence[Tensor],
+    out: Tensor,
+    work: Tensor,
+    /,
+) -> bytes: ...
+def device_decode(
+    context: int,
+    described: bytes,
+    image: Tensor,
+    spec: Spec,
+    components: Sequence[Tensor],
+    /,
+) -> None: ...
 def predict(
     context: int,
     format: int,

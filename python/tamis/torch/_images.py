@@ -10,6 +10,7 @@ from torch import Tensor
 from .. import _context, _core
 from .._arrays import DTYPES
 from .._matrix import FORMATS
+from . import _device
 from ._formats import INDEX_NAMES, Shape
 
 NAMES = {torch.float32: "f32", torch.bfloat16: "bf16", torch.float16: "f16"}
@@ -50,6 +51,10 @@ def encode(
     n, k = weight.shape
     if weight.is_meta:
         return _meta(weight, format, keep, group)
+    if weight.is_cuda and (format, keep, group) == ("nm", 2, 4):
+        made_there = _encode_on_gpu(weight.detach().contiguous())
+        if made_there is not None:
+            return made_there
     dense = weight.detach().cpu().contiguous()
     context = context_of(torch.device("cpu"))
     dense_spec = (0, NUMBERS[dense.dtype], n, k, n * k, 0, 0, 0, 0)
@@ -59,6 +64,21 @@ def encode(
     spec = _spec(format, made["values"], Shape(n, k, keep, group, *block))
     _core.matrix_encode(context, dense_spec, (dense,), spec, tuple(made.values()))
     return {name: part.to(weight.device) for name, part in made.items()}
+
+
+def _encode_on_gpu(dense: Tensor) -> dict[str, Tensor] | None:
+    n, k = dense.shape
+    if dense.dtype is torch.float32 or k % 4:
+        return None
+    context, number = context_of(dense.device), NUMBERS[dense.dtype]
+    spec = (FORMATS.index("nm"), number, n, k, n * k // 2, 2, 4, 0, 0)
+    kind = (FORMATS.index("nm"), n, k, 0.5, 2, 4, 0, 0, number, number, _context.CUDA)
+    try:
+        layout = _core.layout_choose(context, *kind, 1, 1024, 0)
+    except _core.UnsupportedError:
+        return None
+    dense_spec = (0, number, n, k, n * k, 0, 0, 0, 0)
+    return _device.encode_nm24(context, layout, dense_spec, dense, spec)
 
 
 def _meta(weight: Tensor, format: str, keep: int, group: int) -> dict[str, Tensor]:
@@ -111,6 +131,14 @@ def build(
         t_max,
         keep_dense,
     )
+    if is_cuda and values.dtype is dtype:
+        there = _device.build(
+            context, layout, _spec(format, values, shape), (values.detach(), *index)
+        )
+        if there is not None:
+            image, described = there
+            kind = _core.kind_add(described, density, number, *shape[2:], NUMBERS[compute])
+            return image, kind, layout
     host = values.detach().to("cpu", compute).contiguous()
     parts = (host, *(part.detach().cpu().contiguous() for part in index))
     spec = _spec(format, host, shape)

@@ -116,7 +116,7 @@ def prune_row(layer: Layer, pattern: str, before: torch.Tensor, skipped: str | N
         row.zeros_before = int(before.numel() - before.count_nonzero())
         if skipped is None:
             norm = torch.linalg.vector_norm(before, dtype=torch.float64)
-            lost = torch.linalg.vector_norm(before.double() - after.double())
+            lost = torch.linalg.vector_norm(before - after, dtype=torch.float64)
             row.error = float(lost / norm) if norm > 0 else 0.0
     return row
 

@@ -8,6 +8,7 @@ import torch
 from .. import _masks
 from .._arrays import Array
 from .._pattern import Pattern
+from . import _device
 
 _NAMES = {torch.float32: "f32", torch.bfloat16: "bf16", torch.float16: "f16"}
 
@@ -55,6 +56,11 @@ def select_mask(
             "a weight on the meta device has no values to select by: materialise the model first "
             "(to_empty, then load_state_dict)"
         )
+    parsed = Pattern.parse(pattern)
+    if matrix.is_cuda and parsed.kind == "nm" and scores is None:
+        parsed.need_fit(*matrix.shape)
+        if bool(matrix.isfinite().all()):  # else the host names the element
+            return _device.select_groups(matrix, parsed.keep, parsed.group)
     host, name = as_host(matrix)
     ranks = None if scores is None else scores.detach().float().cpu().contiguous().numpy()
     if norm not in ("l1", "l2"):

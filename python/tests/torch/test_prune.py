@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import tamis
 import torch
+from tamis.torch import _device
 from torch import nn
 
 
@@ -165,3 +166,15 @@ def test_equal_scores_keep_the_lower_index() -> None:
 def test_a_meta_model_is_refused_with_what_to_do() -> None:
     with pytest.raises(ValueError, match="materialise the model first"):
         tamis.prune(nn.Linear(8, 8, device="meta"), "2:4")
+
+
+@pytest.mark.parametrize("pattern", ["2:4", "1:4", "4:8", "7:16"])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
+def test_a_gpus_selection_is_the_librarys(pattern: str, dtype: torch.dtype) -> None:
+    generator = torch.Generator().manual_seed(5)
+    weight = torch.randn(48, 64, generator=generator).to(dtype)
+    weight[:8] = torch.randint(-2, 3, (8, 64), generator=generator).to(dtype)  # many ties
+    weight[8, :8] = -0.0
+    keep, group = map(int, pattern.split(":"))
+    mask = _device.select_groups(weight, keep, group)  # the same operations on any device
+    assert np.array_equal(mask.numpy(), tamis.select(weight.float().numpy(), pattern))
