@@ -8,7 +8,7 @@ export CTEST_OUTPUT_ON_FAILURE := 1
 MAKEFLAGS += --no-print-directory
 
 .NOTPARALLEL:
-.PHONY: all build demo test test-gpu sanitize-gpu bench bench-gpu fuzz lint install setup clean help
+.PHONY: all build demo test test-torch test-gpu sanitize-gpu bench bench-gpu fuzz lint install setup clean help
 
 all: build
 
@@ -23,9 +23,14 @@ demo: setup             ## a real model pruned, packed, run and judged; draws re
 	@scripts/demo.sh $(BUILD)/tamis
 
 test: setup build       ## every test, then again with sanitizers
+	@scripts/venv.sh || echo "going on without the environment of the Python package's tests"
 	@cd $(BUILD) && ctest -j $(JOBS)
 	@cmake --preset debug > /dev/null && cmake --build build-debug -j $(JOBS)
 	@cd build-debug && ctest -j $(JOBS)
+
+test-torch: setup build ## tamis.torch, in an environment of its own (PyTorch: about 6 GB)
+	@scripts/venv.sh torch
+	@scripts/test_python.sh $(BUILD) torch
 
 test-gpu: build         ## kernels of an NVIDIA GPU against float64; says why where it skips
 	@if [ -x $(BUILD)/test_gpu ]; then $(BUILD)/test_gpu $(GPU_TESTS); [ $$? = 0 -o $$? = 77 ]; \

@@ -48,7 +48,7 @@ header_stands_alone() {
 }
 
 format_is_kept() {
-    { sources '[ch]' include src cli examples tests fuzz bench; sources 'cu*' src bench; } |
+    { sources '[ch]' include src cli examples python tests fuzz bench; sources 'cu*' src bench; } |
         xargs clang-format --dry-run -Werror
 }
 
@@ -64,6 +64,14 @@ tidy_is_content() {
         xargs -P "$jobs" -n 4 clang-tidy --quiet -p build-clang 2> /dev/null
 }
 
+# ruff over all of the package, mypy over what needs no torch: its types are torch's business.
+python_is_tidy() {
+    scripts/venv.sh || { echo "neither ruff nor mypy is to be had: not checked"; return 0; }
+    build-venv/bin/ruff check --quiet --no-cache python || return 1
+    build-venv/bin/mypy --no-error-summary --follow-imports=silent \
+        --cache-dir build-venv/mypy python/tamis/*.py
+}
+
 scripts_parse() {
     for script in scripts/*.sh .ci/run; do bash -n "$script" || return 1; done
 }
@@ -74,6 +82,7 @@ check 'the library is quiet'                         library_is_quiet
 check 'exported names are those of docs/abi.txt'     python3 scripts/check_abi.py "$build/libtamis.so"
 check 'tamis.h stands alone in C17 and C++11'        header_stands_alone
 check 'clang-format changes nothing'                 format_is_kept
+check 'ruff and mypy find nothing'                   python_is_tidy
 check 'scripts parse'                                scripts_parse
 check 'clang has no warnings'                        clang_is_content
 check 'clang-tidy finds nothing'                     tidy_is_content

@@ -22,11 +22,13 @@ libxxhash-dev    pkg-config --exists libxxhash
 libcmocka-dev    pkg-config --exists cmocka
 '
 # Without these tests and demo run, but say what they leave out: the rival library, the download of
-# the model, the texts.
+# the model, the Python package, the texts.
 DEMO='
 libopenblas0-pthread  has_library libopenblas.so.0
 python3               command -v python3
 python3-pip           python3 -m pip --version
+python3-dev           has_python_headers
+python3-venv          python3 -c 'import ensurepip, venv'
 wordnet-base          test -f /usr/share/wordnet/data.noun
 '
 LINT='
@@ -41,6 +43,9 @@ libomp-dev            has_clang_openmp
 
 includes() { echo "#include <$1>" | cc -E - ; }
 has_library() { /sbin/ldconfig -p | grep -q "$1"; }
+has_python_headers() {
+    python3 -c 'import os, sysconfig as s; os.stat(s.get_path("include") + "/Python.h")'
+}
 has_clang_runtime() { test -f "$(clang -print-file-name=libclang_rt.fuzzer-x86_64.a)"; }
 has_clang_openmp() { echo 'int main(void) { return 0; }' | clang -fopenmp -x c - -o /dev/null; }
 

@@ -1,9 +1,9 @@
 """tamis: sparse neural networks that are really faster.
 
 Arrays of numpy and scipy are served without torch: ``Pattern``, ``select``, ``apply``, ``check``,
-``encode``, ``decode``, ``from_scipy``, ``Linear``; checkpoints by ``tamis.files``. Models are served
-by ``tamis.prune``, ``tamis.sparsify`` and the rest of ``tamis.torch``, which is imported when it is
-first used.
+``encode``, ``decode``, ``from_scipy``, ``Linear``; checkpoints by ``tamis.files``. Models are
+served by ``tamis.prune``, ``tamis.sparsify`` and the rest of ``tamis.torch``, which is imported
+when one of its names is first used.
 """
 
 from __future__ import annotations

@@ -50,9 +50,7 @@ class Linear:
             t_max,
             keep_dense,
         )
-        self._image = aligned_bytes(
-            _core.image_bytes(context, layout, weight.spec, weight.arrays)
-        )
+        self._image = aligned_bytes(_core.image_bytes(context, layout, weight.spec, weight.arrays))
         described = _core.image_build(context, layout, weight.spec, weight.arrays, self._image)
         self._kind = _core.kind_add(described, weight.density, number, *shape, f32)
 

@@ -79,32 +79,29 @@ def apply(weights: Array, mask: Any, *, dtype: str | None = None) -> Array:
     """Sets what a boolean mask drops to +0.0, in place; returns weights."""
     name = weight_dtype(weights, dtype)
     if weights.ndim != 2 or not weights.flags.c_contiguous:
-        raise _core.InvalidError("weights must be a contiguous array of two axes, as they are "
-                                 "changed in place")
+        raise _core.InvalidError(
+            "weights must be a contiguous array of two axes, as they are changed in place"
+        )
     n, k = weights.shape
     if np.shape(mask) != (n, k):
         raise _core.InvalidError(f"mask is {np.shape(mask)}, but the weights are {(n, k)}")
-    _core.mask_apply(
-        _context.cpu(), pack_mask(mask), dense_spec(name, n, k), (readable(weights),)
-    )
+    _core.mask_apply(_context.cpu(), pack_mask(mask), dense_spec(name, n, k), (readable(weights),))
     return weights
 
 
 def check(weights: Any, pattern: str | Pattern, *, dtype: str | None = None) -> Check:
     """Whether weights [N, K] hold a pattern, and where they first do not."""
     array, name = as_weight(weights, dtype)
-    holds, *rest = _core.pattern_check(
+    holds, row, column, found, needed, sentence = _core.pattern_check(
         _context.cpu(),
         Pattern.parse(pattern).tuple,
         dense_spec(name, *array.shape),
         (readable(array),),
     )
-    return Check(bool(holds), *rest)
+    return Check(bool(holds), row, column, found, needed, sentence)
 
 
 def count_zeros(weights: Any, *, dtype: str | None = None) -> dict[str, Any]:
     """Zeros of weights [N, K], zero rows and columns, and whether they happen to be 2:4 or 1:4."""
     array, name = as_weight(weights, dtype)
-    return _core.matrix_count(
-        _context.cpu(), dense_spec(name, *array.shape), (readable(array),)
-    )
+    return _core.matrix_count(_context.cpu(), dense_spec(name, *array.shape), (readable(array),))

@@ -125,13 +125,11 @@ def encode(
     n, k = array.shape
     context, dense, sources = _context.cpu(), dense_spec(name, n, k), (readable(array),)
     number = FORMATS.index(format)
-    nnz, parts = _core.matrix_size(context, dense, sources, number, keep, group, *block)
+    _, parts = _core.matrix_size(context, dense, sources, number, keep, group, *block)
     names = list(DTYPES)
     components = {part: np.empty(shape, numpy_dtype(names[of])) for part, of, shape in parts}
     matrix = Matrix(format, name, n, k, components, keep, group, *block)
-    matrix.negative_zeros = _core.matrix_encode(
-        context, dense, sources, matrix.spec, matrix.arrays
-    )
+    matrix.negative_zeros = _core.matrix_encode(context, dense, sources, matrix.spec, matrix.arrays)
     return matrix
 
 

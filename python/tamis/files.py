@@ -123,9 +123,7 @@ def pack(
     progress: Progress | None = None,
 ) -> Result:
     """Stores layers in sparse formats, each in the smallest unless said; lossless but for -0.0."""
-    return _run(
-        "pack", source, out, format=format, layers=layers, force=force, progress=progress
-    )
+    return _run("pack", source, out, format=format, layers=layers, force=force, progress=progress)
 
 
 def unpack(

@@ -2,7 +2,9 @@
 
 import importlib.util
 
-HAS_TORCH = importlib.util.find_spec("torch") is not None
+# The folder torch beside this file would pass for a package without code.
+SPEC = importlib.util.find_spec("torch")
+HAS_TORCH = SPEC is not None and SPEC.origin is not None
 collect_ignore_glob = [] if HAS_TORCH else ["torch/*"]
 
 

@@ -12,8 +12,8 @@ def weights(n, k, seed=0):
 
 @pytest.mark.parametrize(
     "text",
-    ["dense", "2:4", "4:8", "unstructured 80%", "block 8x8 50% per row", "block 16x16 50%", "rows 50%",
-     "columns 25%", "2:4 in block 64x64 50%"],
+    ["dense", "2:4", "4:8", "unstructured 80%", "block 8x8 50% per row", "block 16x16 50%",
+     "rows 50%", "columns 25%", "2:4 in block 64x64 50%"],
 )  # fmt: skip
 def test_pattern_prints_what_it_parsed(text):
     assert str(tamis.Pattern.parse(text)) == text

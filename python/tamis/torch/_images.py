@@ -35,7 +35,7 @@ def _index(device: torch.device) -> int:
 
 
 def _spec(format: str, values: Tensor, shape: Shape) -> _core.Spec:
-    number = FORMATS.index(format)  # type: ignore[arg-type]
+    number = FORMATS.index(format)
     return (number, NUMBERS[values.dtype], shape.n, shape.k, values.numel(), *shape[2:])
 
 
@@ -58,7 +58,7 @@ def encode(
     dense = weight.detach().cpu().contiguous()
     context = context_of(torch.device("cpu"))
     dense_spec = (0, NUMBERS[dense.dtype], n, k, n * k, 0, 0, 0, 0)
-    number = FORMATS.index(format)  # type: ignore[arg-type]
+    number = FORMATS.index(format)
     _, parts = _core.matrix_size(context, dense_spec, (dense,), number, keep, group, *block)
     made = {name: torch.empty(shape, dtype=_COMPONENTS[of]) for name, of, shape in parts}
     spec = _spec(format, made["values"], Shape(n, k, keep, group, *block))
@@ -114,7 +114,7 @@ def build(
     device = values.device
     is_cuda = device.type == "cuda"
     compute = dtype if is_cuda else torch.float32
-    number = FORMATS.index(format)  # type: ignore[arg-type]
+    number = FORMATS.index(format)
     density = min(1.0, values.numel() / max(1, shape.n * shape.k))
     context = context_of(device)
     layout = _core.layout_choose(

@@ -71,9 +71,7 @@ def _product_cpu(
     if dtype in (torch.bfloat16, torch.float16):
         x = x.float()
         residual = None if residual is None else residual.float()
-    y: Tensor = _core.torch_product(
-        x, image, bias, residual, kind, out_features, activation, gate
-    )
+    y: Tensor = _core.torch_product(x, image, bias, residual, kind, out_features, activation, gate)
     return y.to(dtype)
 
 

@@ -2,11 +2,11 @@
 
 import pytest
 import torch
-from support import assert_near, make_weight
 from torch.library import opcheck
 from torch.nn import functional as F
 
 import tamis
+from support import assert_near, make_weight
 from tamis.torch import _ops
 from tamis.torch._weight import activate
 

@@ -6,11 +6,11 @@ import pickle
 
 import pytest
 import torch
-from support import assert_near, make_weight
 from torch import nn
 from torch.nn import functional as F
 
 import tamis
+from support import assert_near, make_weight
 
 
 class Layer(nn.Module):
