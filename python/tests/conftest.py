@@ -5,7 +5,7 @@ import importlib.util
 # The folder torch beside this file would pass for a package without code.
 SPEC = importlib.util.find_spec("torch")
 HAS_TORCH = SPEC is not None and SPEC.origin is not None
-collect_ignore_glob = [] if HAS_TORCH else ["torch/*"]
+collect_ignore = [] if HAS_TORCH else ["torch"]
 
 
 def pytest_report_header(config):
