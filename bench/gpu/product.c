@@ -25,33 +25,25 @@ tms_spmm_problem bench_problem(const bench_product *p, tms_dtype y_type, uint32_
     return problem;
 }
 
-/* By way of the host: what building costs is another set's matter. */
 tms_image bench_image_build(bench *self, const tms_spmm_problem *problem, const void *w_24) {
-    const size_t dense_bytes =
-        (size_t)(problem->n * problem->k) * tmsi_dtype_bytes(problem->w_type);
+    const tms_matrix matrix = tms_matrix_dense(problem->w_type, problem->n, problem->k, w_24);
     tms_image_desc desc = tms_image_desc_default();
-    void *dense = malloc(dense_bytes), *data;
-    tms_matrix matrix;
     tms_image image;
     size_t bytes = 0;
+    void *data;
 
-    if (dense == NULL)
-        exit(1);
-    bench_check(cudaMemcpy(dense, w_24, dense_bytes, cudaMemcpyDeviceToHost));
-    matrix = tms_matrix_dense(problem->w_type, problem->n, problem->k, dense);
     desc.matrices = &matrix;
     desc.count = 1;
+    desc.intake = TMS_INTAKE_SELECT;
+    desc.nan = TMS_NAN_KEEP;
+    desc.device = TMS_DEVICE_CUDA;
+    desc.stream = self->product.stream;
     bench_check_tamis(
         tms_spmm_layout_choose(self->context, problem, 1, problem->t_max, 0, &desc.layout));
     bench_check_tamis(tms_image_bytes(self->context, &desc, &bytes));
-    data = aligned_alloc(64, (bytes + 63) / 64 * 64);
-    if (data == NULL)
-        exit(1);
+    data = bench_alloc(bytes);
     bench_check_tamis(tms_image_build(self->context, &desc, data, bytes, &image));
-    image.data = bench_alloc(bytes);
-    bench_check(cudaMemcpy(image.data, data, bytes, cudaMemcpyHostToDevice));
-    free(data);
-    free(dense);
+    bench_check(cudaStreamSynchronize(self->product.stream));
     return image;
 }
 
