@@ -536,7 +536,7 @@ typedef struct tms_image_desc {
     tms_intake intake;
     tms_nan_rule nan;  /* of TMS_INTAKE_SELECT */
     tms_device device; /* where the matrices' components, the image's data and work lie. On a GPU,
-                        * the context's, every part is nm24-mma */
+                        * the context's, parts are nm24-mma or plain dense */
     tms_stream stream; /* of that GPU: the build is enqueued there */
     void *work;        /* tms_image_work_bytes bytes of that GPU, 64-byte aligned, or NULL for 0 */
 } tms_image_desc;
@@ -592,7 +592,7 @@ TMS_API tms_status tms_image_build(tms_context *context, const tms_image_desc *d
  *
  * On a GPU it only enqueues; positions that are none are not looked for there. Returns TMS_OK,
  * TMS_ERR_INVALID, TMS_ERR_FORMAT (the image has positions that are none), TMS_ERR_DEVICE or
- * TMS_ERR_UNSUPPORTED: matrices of other formats, or an image whose first part is not nm24-mma.
+ * TMS_ERR_UNSUPPORTED: matrices of other formats, or an image without a part of nm24-mma.
  * Since 0.1. */
 TMS_API tms_status tms_image_decode(tms_context *context, const tms_image *image,
                                     const tms_image_desc *desc);

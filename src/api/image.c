@@ -208,10 +208,8 @@ static tms_status check_image(const tms_image *image, const tms_layout *layout) 
                      built, image->layout.n, image->layout.k, wanted, layout->n, layout->k);
 }
 
-/* What an image is decoded to: dense or nm 2:4, of the first part's type. */
-static tms_status check_targets(const tms_image_desc *desc) {
-    const tms_part *part = &desc->layout.parts[0];
-
+/* What an image is decoded to: dense or nm 2:4, of the part's type. */
+static tms_status check_targets(const tms_image_desc *desc, const tms_part *part) {
     for (int32_t i = 0; i < desc->count; i++) {
         const tms_matrix *matrix = &desc->matrices[i];
         tms_status status = tmsi_matrix_known(matrix);
@@ -238,7 +236,7 @@ static tms_status check_targets(const tms_image_desc *desc) {
 tms_status tms_image_decode(tms_context *context, const tms_image *image,
                             const tms_image_desc *given) {
     tms_image_desc desc;
-    const char *layout_name;
+    int32_t part;
     tms_status status = TMS_OK;
 
     tmsi_enter(__func__);
@@ -252,14 +250,14 @@ tms_status tms_image_decode(tms_context *context, const tms_image *image,
                          desc.matrices == NULL ? "NULL" : "set", desc.count);
     TMS_TRY(tmsi_layout_check(&desc.layout, "desc->layout"));
     TMS_TRY(check_image(image, &desc.layout));
-    layout_name = tmsi_layouts[desc.layout.parts[0].id].name;
-    if (tmsi_layouts[desc.layout.parts[0].id].extra == NULL)
+    part = tmsi_image_decoded_part(&desc.layout);
+    if (part < 0)
         return tmsi_fail(TMS_ERR_UNSUPPORTED,
-                         "the image's first part is %s, which is not decoded: keep the matrices",
-                         layout_name);
+                         "no part of the image can be decoded (the first is %s): keep the matrices",
+                         tmsi_layouts[desc.layout.parts[0].id].name);
     TMS_TRY(check_device(context, &desc));
     TMS_TRY(check_join(&desc));
-    TMS_TRY(check_targets(&desc));
+    TMS_TRY(check_targets(&desc, &desc.layout.parts[part]));
     if (desc.device != TMS_DEVICE_CPU)
         TMS_TRY(tmsi_image_device_check(&desc));
     TMS_TRY(tmsi_image_decode(context, image, &desc));

@@ -101,12 +101,23 @@ done:
     return status;
 }
 
+int32_t tmsi_image_decoded_part(const tms_layout *layout) {
+    for (int32_t i = 0; i < layout->part_count; i++) {
+        const tmsi_layout_extra *extra = tmsi_layouts[layout->parts[i].id].extra;
+
+        if (extra != NULL && extra->decode != NULL)
+            return i;
+    }
+    return -1;
+}
+
 tms_status tmsi_image_decode(tms_context *context, const tms_image *image,
                              const tms_image_desc *desc) {
     const tmsi_source target = source_of(desc);
-    const tms_part *part = &desc->layout.parts[0];
+    const int32_t i = tmsi_image_decoded_part(&desc->layout);
+    const tms_part *part = &desc->layout.parts[i];
     const tmsi_layout_extra *extra = tmsi_layouts[part->id].extra;
-    const char *data = (const char *)image->data + image->part_offset[0];
+    const char *data = (const char *)image->data + image->part_offset[i];
 
     return desc->device == TMS_DEVICE_CPU
                ? extra->decode(context, &target, part, data)

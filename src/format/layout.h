@@ -16,9 +16,10 @@ typedef enum tmsi_layout_id {
     TMSI_LAYOUT_COUNT
 } tmsi_layout_id;
 
-/* What only some layouts can: be decoded, and both ways on a GPU. */
+/* What only some layouts can: be built on a GPU, and be decoded. */
 typedef struct tmsi_layout_extra {
-    /* Writes the matrices of `target`, dense or nm 2:4 of the part's type. */
+    /* Writes the matrices of `target`, dense or nm 2:4 of the part's type. NULL, as device_decode
+     * then: the layout is not decoded. */
     tms_status (*decode)(tms_context *context, const tmsi_source *target, const tms_part *part,
                          const void *data);
     /* Whether the GPU can: the matrices' formats and types. Both ways ask it first. */
@@ -30,7 +31,7 @@ typedef struct tmsi_layout_extra {
                                 const tms_part *part, const tms_image_desc *desc, const void *data);
 } tmsi_layout_extra;
 
-extern const tmsi_layout_extra tmsi_layout_nm24_mma_extra;
+extern const tmsi_layout_extra tmsi_layout_nm24_mma_extra, tmsi_layout_plain_extra;
 
 typedef struct tmsi_layout_ops {
     const char *name; /* "nm24-t" */
@@ -77,7 +78,9 @@ tms_status tmsi_layout_check(const tms_layout *layout, const char *name);
 tms_status tmsi_image_bytes(tms_context *context, const tms_image_desc *desc, size_t *out_bytes);
 tms_status tmsi_image_build(tms_context *context, const tms_image_desc *desc, void *data,
                             size_t data_bytes, tms_image *out);
-/* The layout's first part has an extra; the matrices are dense or nm 2:4 of its type. */
+/* The number of the first part that can be decoded, or -1. */
+int32_t tmsi_image_decoded_part(const tms_layout *layout);
+/* There is such a part; the matrices are dense or nm 2:4 of its type. */
 tms_status tmsi_image_decode(tms_context *context, const tms_image *image,
                              const tms_image_desc *desc);
 

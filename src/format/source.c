@@ -23,9 +23,9 @@ const tms_matrix *tmsi_source_matrix(const tmsi_source *source, int64_t *row) {
 }
 
 /* Drops all but the best of each group of a row. The scores are the weights themselves: the order
- * looks at their bits without the sign, so that NaN has a place in it. */
+ * looks at their bits without the sign, so that NaN has a place in it. -0.0 leaves as +0.0. */
 static void select_row(const tmsi_source *source, tms_dtype dtype, void *row) {
-    const int64_t bytes = tmsi_element_of(dtype).bytes;
+    const tmsi_element element = tmsi_element_of(dtype);
     const int64_t segment = TMSI_SEGMENT / source->group * source->group;
     float scores[TMSI_SEGMENT];
     uint8_t keep[TMSI_SEGMENT];
@@ -33,11 +33,13 @@ static void select_row(const tmsi_source *source, tms_dtype dtype, void *row) {
     for (int64_t k = 0; k < source->k; k += segment) {
         const int64_t count = tmsi_min(segment, source->k - k);
 
-        tmsi_widen_f32((const char *)row + k * bytes, dtype, count, scores);
+        tmsi_widen_f32((const char *)row + k * element.bytes, dtype, count, scores);
         tmsi_nm_keep(scores, count, source->keep, source->group, keep);
-        for (int64_t i = 0; i < count; i++)
-            if (!keep[i])
-                tmsi_element_store(row, bytes, k + i, 0);
+        for (int64_t i = 0; i < count; i++) {
+            const uint32_t bits = tmsi_element_load(row, element.bytes, k + i);
+            tmsi_element_store(row, element.bytes, k + i,
+                               keep[i] ? tmsi_element_plain_zero(element, bits) : 0);
+        }
     }
 }
 

@@ -383,7 +383,10 @@ static void gpu_refuses_what_it_cannot_build(void **state) {
     desc = good;
     desc.layout.parts[0].id = TMSI_LAYOUT_PLAIN;
     assert_fails(tms_image_bytes(gpu_context, &desc, &bytes), TMS_ERR_UNSUPPORTED,
-                 "part 0 of desc->layout is plain, which is built on the host alone");
+                 "desc->layout has a plain part of nm");
+    desc.layout.parts[0].id = TMSI_LAYOUT_CSR_T;
+    assert_fails(tms_image_bytes(gpu_context, &desc, &bytes), TMS_ERR_UNSUPPORTED,
+                 "part 0 of desc->layout is csr-t, which is built on the host alone");
     check(cudaStreamCreate(&stream), "cudaStreamCreate");
     check(cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal), "capture");
     good.stream = stream;

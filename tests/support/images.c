@@ -77,6 +77,13 @@ void test_joined_make(test_joined *out, test_random *random, tms_dtype dtype, in
     out->join = joining == TEST_INTERLEAVE ? TMS_JOIN_INTERLEAVE : TMS_JOIN_STACK;
     n += joining == TEST_INTERLEAVE ? n % 2 : 0;
     out->layout = test_layout_mma(n, k, dtype);
+    if (test_random_int(random, 0, 1) == 0) {
+        out->layout.parts[1].id = TMSI_LAYOUT_PLAIN;
+        out->layout.parts[1].version = tmsi_layouts[TMSI_LAYOUT_PLAIN].version;
+        out->layout.parts[1].format = TMS_FORMAT_DENSE;
+        out->layout.parts[1].dtype = (int32_t)dtype;
+        out->layout.part_count = 2;
+    }
     for (int32_t i = 0; i < out->count; i++) {
         /* Of a stack the first has a third, the second what is left but one. */
         const int64_t rows = joining != TEST_STACK ? n / out->count

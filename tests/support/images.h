@@ -19,7 +19,7 @@ typedef struct test_joined {
     tms_matrix matrices[3]; /* dense, of malloc */
     int32_t count;
     tms_join join;
-    tms_layout layout; /* nm24-mma */
+    tms_layout layout; /* nm24-mma; every other time with a dense part beside it */
 } test_joined;
 
 /* n is made even where rows are interleaved. */

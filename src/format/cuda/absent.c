@@ -21,6 +21,12 @@ tms_status tmsi_nm24_mma_decode_launch(const struct tmsi_cuda_device *device,
     return fail();
 }
 
+tms_status tmsi_plain_build_launch(const struct tmsi_cuda_device *device,
+                                   const tmsi_nm24_mma_job *job, void *part, tms_stream stream) {
+    (void)device, (void)job, (void)part, (void)stream;
+    return fail();
+}
+
 tms_status tmsi_device_read(const struct tmsi_cuda_device *device, const void *from, size_t bytes,
                             tms_stream stream, void *out) {
     (void)device, (void)from, (void)bytes, (void)stream, (void)out;

@@ -13,6 +13,9 @@ struct tmsi_cuda_device;
 /* Most matrices of one image: they travel as an argument of the kernel. */
 enum { TMSI_NM24_MMA_MATRICES_MAX = 64 };
 
+/* A plain part begins with so many: as i64, where its first component begins, and zeros. */
+enum { TMSI_PLAIN_HEADER_BYTES = 64 };
+
 /* What a build looks for, and answers with the first of. */
 typedef enum tmsi_nm24_mma_find {
     TMSI_FIND_NOTHING,    /* only enqueues */
@@ -27,7 +30,7 @@ typedef struct tmsi_nm24_mma_job {
     tms_dtype dtype;
     tmsi_nm24_mma_find find;
     uint32_t exponent; /* all of these bits set: NaN or Inf */
-    int32_t is_nm, is_interleaved, count;
+    int32_t is_nm, is_interleaved, is_selected, count;
     struct {
         uint8_t *values; /* dense [rows, k], or nm [rows, k / 2] */
         uint8_t *index;  /* nm [rows, k / 8 rounded up] */
@@ -47,6 +50,11 @@ tms_status tmsi_nm24_mma_build_launch(const struct tmsi_cuda_device *device,
 tms_status tmsi_nm24_mma_decode_launch(const struct tmsi_cuda_device *device,
                                        const tmsi_nm24_mma_job *job, const void *image,
                                        tms_stream stream);
+
+/* Writes the joined weight as a dense part of the plain layout, selected where is_selected. Only
+ * enqueues. */
+tms_status tmsi_plain_build_launch(const struct tmsi_cuda_device *device,
+                                   const tmsi_nm24_mma_job *job, void *part, tms_stream stream);
 
 /* Copies device memory to the host, and waits for it. */
 tms_status tmsi_device_read(const struct tmsi_cuda_device *device, const void *from, size_t bytes,

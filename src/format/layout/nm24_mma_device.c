@@ -1,4 +1,5 @@
-/* nm24-mma on a GPU: what the device code is told, and what its answer means. */
+/* nm24-mma on a GPU, and the dense part that may stand beside it: what the device code is told, and
+ * what its answer means. */
 #include <string.h>
 
 #include "base/context.h"
@@ -7,9 +8,12 @@
 #include "format/cuda/launch.h"
 #include "format/element.h"
 #include "format/layout/nm24_mma.h"
+#include "format/layout/plain.h"
 #include "format/nm.h"
 
 enum { VALUES, INDEX };
+
+_Static_assert(sizeof(tmsi_plain_header) == TMSI_PLAIN_HEADER_BYTES, "device code writes it");
 
 tms_status tmsi_nm24_mma_device_check(const tmsi_source *source, const tms_part *part) {
     const tms_format format = source->matrices[0].format;
@@ -54,6 +58,7 @@ static void fill_job(const tmsi_source *source, const tms_part *part, tmsi_nm24_
     job->exponent = tmsi_element_of(job->dtype).exponent;
     job->is_nm = source->matrices[0].format == TMS_FORMAT_NM;
     job->is_interleaved = source->join == TMS_JOIN_INTERLEAVE;
+    job->is_selected = source->group > 0;
     job->count = source->count;
     for (int32_t i = 0; i < source->count; i++) {
         const tms_matrix *matrix = &source->matrices[i];
@@ -126,3 +131,24 @@ tms_status tmsi_nm24_mma_device_decode(tms_context *context, const tmsi_source *
     fill_job(target, part, TMSI_FIND_NOTHING, &job);
     return tmsi_nm24_mma_decode_launch(context->cuda, &job, data, desc->stream);
 }
+
+/* ---- The dense part -------------------------------------------------------------------------- */
+
+static tms_status check_plain(const tmsi_source *source, const tms_part *part) {
+    if (part->format != TMS_FORMAT_DENSE)
+        return tmsi_fail(TMS_ERR_UNSUPPORTED,
+                         "desc->layout has a plain part of %s, but a GPU builds plain parts of "
+                         "dense alone",
+                         tms_format_name((tms_format)part->format));
+    return tmsi_nm24_mma_device_check(source, part);
+}
+
+static tms_status build_plain(tms_context *context, const tmsi_source *source, const tms_part *part,
+                              const tms_image_desc *desc, void *dst) {
+    tmsi_nm24_mma_job job;
+
+    fill_job(source, part, TMSI_FIND_NOTHING, &job);
+    return tmsi_plain_build_launch(context->cuda, &job, dst, desc->stream);
+}
+
+const tmsi_layout_extra tmsi_layout_plain_extra = {NULL, check_plain, build_plain, NULL};

@@ -4,13 +4,16 @@
 
 #include "base/dtype.h"
 #include "base/memory.h"
+#include "format/element.h"
 
-/* One matrix that is stored as the part wants it: its components are copied. */
+/* One matrix that is stored as the part wants it: its components are copied. Not dense ones, whose
+ * -0.0 leaves as +0.0. */
 static bool is_copy(const tmsi_source *source, const tms_part *part) {
     const tms_matrix *matrix = source->matrices;
 
     if (source->count != 1 || (int32_t)matrix->format != part->format ||
-        (int32_t)matrix->dtype != part->dtype || source->group > 0)
+        (int32_t)matrix->dtype != part->dtype || part->format == TMS_FORMAT_DENSE ||
+        source->group > 0)
         return false;
     if (matrix->format == TMS_FORMAT_NM)
         return matrix->keep == part->keep && matrix->group == part->group;
@@ -21,9 +24,10 @@ static bool is_copy(const tmsi_source *source, const tms_part *part) {
 }
 
 /* The joined weight as a dense matrix of the part's type in `values`: in its own type, or widened
- * to f32. */
+ * to f32; -0.0 as +0.0. */
 static void write_dense(const tmsi_source *source, tms_dtype dtype, void *values) {
     const size_t row_bytes = (size_t)source->k * tmsi_dtype_bytes(dtype);
+    const tmsi_element element = tmsi_element_of(dtype);
 
     for (int64_t n = 0; n < source->n; n++) {
         void *row = (char *)values + (size_t)n * row_bytes;
@@ -31,6 +35,10 @@ static void write_dense(const tmsi_source *source, tms_dtype dtype, void *values
             tmsi_source_row(source, n, row);
         else
             tmsi_source_row_bits(source, n, row);
+        for (int64_t k = 0; k < source->k; k++)
+            tmsi_element_store(
+                row, element.bytes, k,
+                tmsi_element_plain_zero(element, tmsi_element_load(row, element.bytes, k)));
     }
 }
 

@@ -18,6 +18,7 @@ using namespace nm24_mma;
 namespace {
 
 constexpr int THREADS = 128, RUNS = 2;
+constexpr int PLAIN_HEADER = TMSI_PLAIN_HEADER_BYTES;
 
 template <class T> struct Block {
     static constexpr int DEPTH = 64 * 2 / T::BYTES; /* columns */
@@ -149,6 +150,21 @@ __device__ void store_nm(uint8_t *values, uint8_t *index, int groups, uint32_t n
         }
 }
 
+/* A run of either format, dense; returns nm's nibbles. */
+template <class T, bool IS_NM>
+__device__ uint32_t load_run(const tmsi_nm24_mma_job &job, const Place &place, int groups,
+                             uint32_t (&dense)[DENSE_WORDS]) {
+    uint32_t values[VALUE_WORDS], nibbles = 0;
+
+    if (IS_NM) {
+        nibbles = load_nm<T>(values_at<T>(job, place), index_at(job, place), groups, values);
+        unpack_run<T>(nibbles, values, dense);
+    } else {
+        load_dense<T>(dense_at<T>(job, place), groups, dense);
+    }
+    return nibbles;
+}
+
 /* ---- Kernels --------------------------------------------------------------------------------- */
 
 /* Which rows and chunks of 16 bytes of its block a thread makes. */
@@ -210,14 +226,7 @@ __global__ void __launch_bounds__(THREADS)
         const Place place = place_of(job, min(row, job.n - 1), k);
         const int groups = row < job.n ? groups_inside<T>(job, k) : 0;
 
-        nibbles[i] = 0;
-        if (IS_NM) {
-            nibbles[i] =
-                load_nm<T>(values_at<T>(job, place), index_at(job, place), groups, values[i]);
-            unpack_run<T>(nibbles[i], values[i], dense[i]);
-        } else {
-            load_dense<T>(dense_at<T>(job, place), groups, dense[i]);
-        }
+        nibbles[i] = load_run<T, IS_NM>(job, place, groups, dense[i]);
         if (LOOKS)
             look<T>(job, place, groups, nibbles[i], dense[i], first);
     }
@@ -268,6 +277,50 @@ __global__ void __launch_bounds__(THREADS)
     }
 }
 
+/* What a plain part has around its values: the header, and zeros up to the next 64 bytes. */
+__device__ void frame_plain(int64_t value_bytes, uint8_t *part) {
+    const int64_t end = PLAIN_HEADER + value_bytes;
+
+    if (threadIdx.x < PLAIN_HEADER / 8)
+        ((int64_t *)part)[threadIdx.x] = threadIdx.x == 0 ? PLAIN_HEADER : 0;
+    if (threadIdx.x < (unsigned)(-end & 63))
+        part[end + threadIdx.x] = 0;
+}
+
+/* The joined weight as it is, or as it is selected: a plain part. */
+template <class T, bool IS_NM>
+__global__ void __launch_bounds__(THREADS)
+    build_plain(const __grid_constant__ tmsi_nm24_mma_job job, uint8_t *part) {
+    const int k_blocks = (job.k + Block<T>::DEPTH - 1) / Block<T>::DEPTH;
+    const int row_block = blockIdx.x / k_blocks, k_block = blockIdx.x % k_blocks;
+    const Share<T> share;
+
+    if (blockIdx.x == 0)
+        frame_plain((int64_t)job.n * job.k * T::BYTES, part);
+#pragma unroll
+    for (int i = 0; i < RUNS; i++) {
+        const int row = row_block * TMSI_NM24_MMA_BLOCK + share.row[i];
+        const int k = k_block * Block<T>::DEPTH + share.chunk[i] * Run<T>::COLUMNS;
+        uint32_t dense[DENSE_WORDS], values[VALUE_WORDS];
+
+        if (row >= job.n)
+            continue;
+        const Place place = place_of(job, row, k);
+        const int groups = groups_inside<T>(job, k);
+
+        load_run<T, IS_NM>(job, place, groups, dense);
+        if (job.is_selected) {
+            const uint32_t nibbles = pack_run<T>(dense, values);
+
+            unpack_run<T>(nibbles, values, dense);
+        }
+#pragma unroll
+        for (int w = 0; w < DENSE_WORDS; w++)
+            dense[w] = plain_zeros<T>(dense[w]);
+        store_dense<T>(part + PLAIN_HEADER + ((int64_t)row * job.k + k) * T::BYTES, groups, dense);
+    }
+}
+
 /* ---- Launches -------------------------------------------------------------------------------- */
 
 template <class T> unsigned block_count(const tmsi_nm24_mma_job &job) {
@@ -295,6 +348,16 @@ void launch_read(const tmsi_nm24_mma_job &job, const void *image, cudaStream_t s
         read_image<T, true><<<blocks, THREADS, 0, stream>>>(job, (const uint8_t *)image);
     else
         read_image<T, false><<<blocks, THREADS, 0, stream>>>(job, (const uint8_t *)image);
+}
+
+template <class T>
+void launch_plain(const tmsi_nm24_mma_job &job, void *part, cudaStream_t stream) {
+    const unsigned blocks = block_count<T>(job);
+
+    if (job.is_nm)
+        build_plain<T, true><<<blocks, THREADS, 0, stream>>>(job, (uint8_t *)part);
+    else
+        build_plain<T, false><<<blocks, THREADS, 0, stream>>>(job, (uint8_t *)part);
 }
 
 cudaError_t launch_any(const tmsi_nm24_mma_job &job, void *image, unsigned long long *first,
@@ -377,4 +440,21 @@ tms_status tmsi_nm24_mma_decode_launch(const tmsi_cuda_device *device, const tms
     const cudaError_t error = cudaGetLastError();
     return error == cudaSuccess ? TMS_OK
                                 : tmsi_cuda_fail("the launch of the image's decoding", error);
+}
+
+tms_status tmsi_plain_build_launch(const tmsi_cuda_device *device, const tmsi_nm24_mma_job *job,
+                                   void *part, tms_stream stream) {
+    const tmsi_cuda_scope scope(device->index);
+    const cudaStream_t to = (cudaStream_t)stream;
+
+    if (job->dtype == TMS_I8)
+        launch_plain<I8>(*job, part, to);
+    else if (job->dtype == TMS_E4M3)
+        launch_plain<E4m3>(*job, part, to);
+    else
+        launch_plain<Wide>(*job, part, to);
+
+    const cudaError_t error = cudaGetLastError();
+    return error == cudaSuccess ? TMS_OK
+                                : tmsi_cuda_fail("the launch of the dense part's build", error);
 }
