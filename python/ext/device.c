@@ -70,9 +70,10 @@ static PyObject *build(tms_context *context, tms_image_desc *desc, PyObject *out
 
         desc->stream = stream;
         desc->work = core_array_count(&work) > 0 ? work.data : NULL;
-        Py_BEGIN_ALLOW_THREADS status =
-            tms_image_build(context, desc, out.data, (size_t)core_array_count(&out), &image);
-        Py_END_ALLOW_THREADS image.data = NULL;
+        Py_BEGIN_ALLOW_THREADS
+        status = tms_image_build(context, desc, out.data, (size_t)core_array_count(&out), &image);
+        Py_END_ALLOW_THREADS
+        image.data = NULL;
         result = status == TMS_OK ? PyBytes_FromStringAndSize((const char *)&image, sizeof image)
                                   : core_raise(status);
     }

@@ -66,8 +66,10 @@ static PyObject *image_bytes(PyObject *module, PyObject *args) {
         return NULL;
     desc.matrices = &matrix.matrix;
     desc.count = 1;
-    Py_BEGIN_ALLOW_THREADS status = tms_image_bytes(context, &desc, &bytes);
-    Py_END_ALLOW_THREADS core_matrix_close(&matrix);
+    Py_BEGIN_ALLOW_THREADS
+    status = tms_image_bytes(context, &desc, &bytes);
+    Py_END_ALLOW_THREADS
+    core_matrix_close(&matrix);
     return status == TMS_OK ? PyLong_FromSize_t(bytes) : core_raise(status);
 }
 
@@ -96,9 +98,10 @@ static PyObject *image_build(PyObject *module, PyObject *args) {
     desc.matrices = &matrix.matrix;
     desc.count = 1;
     memset(&image, 0, sizeof image); /* no stray byte between fields: they are compared */
-    Py_BEGIN_ALLOW_THREADS status =
-        tms_image_build(context, &desc, data.data, (size_t)core_array_count(&data), &image);
-    Py_END_ALLOW_THREADS core_array_close(&data);
+    Py_BEGIN_ALLOW_THREADS
+    status = tms_image_build(context, &desc, data.data, (size_t)core_array_count(&data), &image);
+    Py_END_ALLOW_THREADS
+    core_array_close(&data);
     core_matrix_close(&matrix);
     if (status != TMS_OK)
         return core_raise(status);

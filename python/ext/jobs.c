@@ -153,9 +153,10 @@ static PyObject *job_run(PyObject *module, PyObject *args) {
     if (read_job(args, &verb, &handle, &given))
         context = core_context(handle);
     if (context != NULL) {
-        Py_BEGIN_ALLOW_THREADS status =
-            run_job((job_verb)verb, context, &given.desc, &holds, &table);
-        Py_END_ALLOW_THREADS rows = status == TMS_OK ? rows_of(table) : core_raise(status);
+        Py_BEGIN_ALLOW_THREADS
+        status = run_job((job_verb)verb, context, &given.desc, &holds, &table);
+        Py_END_ALLOW_THREADS
+        rows = status == TMS_OK ? rows_of(table) : core_raise(status);
         tms_layer_table_destroy(table);
     }
     free(given.layers);

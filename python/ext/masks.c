@@ -52,8 +52,10 @@ static PyObject *mask_select(PyObject *module, PyObject *args) {
                     &desc.scores) &&
         open_floats(norms, "column_norms", dense.matrix.k, &norm_array, &desc.column_norms) &&
         open_mask(out, dense.matrix.n, dense.matrix.k, true, &mask)) {
-        Py_BEGIN_ALLOW_THREADS status = tms_mask_select(context, &desc, mask.data);
-        Py_END_ALLOW_THREADS result = status == TMS_OK ? Py_NewRef(Py_None) : core_raise(status);
+        Py_BEGIN_ALLOW_THREADS
+        status = tms_mask_select(context, &desc, mask.data);
+        Py_END_ALLOW_THREADS
+        result = status == TMS_OK ? Py_NewRef(Py_None) : core_raise(status);
     }
     core_array_close(&mask);
     core_array_close(&norm_array);
@@ -77,8 +79,10 @@ static PyObject *mask_apply(PyObject *module, PyObject *args) {
     if (context == NULL || !core_matrix_open(spec, components, true, &dense))
         return NULL;
     if (open_mask(object, dense.matrix.n, dense.matrix.k, false, &mask)) {
-        Py_BEGIN_ALLOW_THREADS status = tms_mask_apply(context, mask.data, &dense.matrix);
-        Py_END_ALLOW_THREADS result = status == TMS_OK ? Py_NewRef(Py_None) : core_raise(status);
+        Py_BEGIN_ALLOW_THREADS
+        status = tms_mask_apply(context, mask.data, &dense.matrix);
+        Py_END_ALLOW_THREADS
+        result = status == TMS_OK ? Py_NewRef(Py_None) : core_raise(status);
     }
     core_array_close(&mask);
     core_matrix_close(&dense);
@@ -101,8 +105,10 @@ static PyObject *pattern_check(PyObject *module, PyObject *args) {
     if (context == NULL || !core_pattern(pattern_tuple, &pattern) ||
         !core_matrix_open(spec, components, false, &dense))
         return NULL;
-    Py_BEGIN_ALLOW_THREADS status = tms_pattern_check(context, &pattern, &dense.matrix, &report);
-    Py_END_ALLOW_THREADS core_matrix_close(&dense);
+    Py_BEGIN_ALLOW_THREADS
+    status = tms_pattern_check(context, &pattern, &dense.matrix, &report);
+    Py_END_ALLOW_THREADS
+    core_matrix_close(&dense);
     if (status != TMS_OK)
         return core_raise(status);
     return Py_BuildValue("(iLLLLs)", (int)report.holds, (long long)report.row,
@@ -124,8 +130,10 @@ static PyObject *matrix_count(PyObject *module, PyObject *args) {
     context = core_context(handle);
     if (context == NULL || !core_matrix_open(spec, components, false, &dense))
         return NULL;
-    Py_BEGIN_ALLOW_THREADS status = tms_matrix_count(context, &dense.matrix, &report);
-    Py_END_ALLOW_THREADS core_matrix_close(&dense);
+    Py_BEGIN_ALLOW_THREADS
+    status = tms_matrix_count(context, &dense.matrix, &report);
+    Py_END_ALLOW_THREADS
+    core_matrix_close(&dense);
     if (status != TMS_OK)
         return core_raise(status);
     return Py_BuildValue(

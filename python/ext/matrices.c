@@ -218,8 +218,10 @@ static PyObject *matrix_size(PyObject *module, PyObject *args) {
     context = core_context(handle);
     if (context == NULL || !core_matrix_open(spec, components, false, &dense))
         return NULL;
-    Py_BEGIN_ALLOW_THREADS status = tms_matrix_size(context, &dense.matrix, &desc, &sized);
-    Py_END_ALLOW_THREADS core_matrix_close(&dense);
+    Py_BEGIN_ALLOW_THREADS
+    status = tms_matrix_size(context, &dense.matrix, &desc, &sized);
+    Py_END_ALLOW_THREADS
+    core_matrix_close(&dense);
     return status == TMS_OK ? describe(&sized) : core_raise(status);
 }
 
@@ -242,9 +244,10 @@ static PyObject *matrix_encode(PyObject *module, PyObject *args) {
         core_matrix_close(&dense);
         return NULL;
     }
-    Py_BEGIN_ALLOW_THREADS status =
-        tms_matrix_encode(context, &dense.matrix, &encoded.matrix, &negative_zeros);
-    Py_END_ALLOW_THREADS core_matrix_close(&encoded);
+    Py_BEGIN_ALLOW_THREADS
+    status = tms_matrix_encode(context, &dense.matrix, &encoded.matrix, &negative_zeros);
+    Py_END_ALLOW_THREADS
+    core_matrix_close(&encoded);
     core_matrix_close(&dense);
     return status == TMS_OK ? PyLong_FromLongLong(negative_zeros) : core_raise(status);
 }
@@ -273,7 +276,8 @@ static PyObject *matrix_decode(PyObject *module, PyObject *args) {
                     (long long)matrix.matrix.k);
         status = TMS_ERR_INVALID;
     } else {
-        Py_BEGIN_ALLOW_THREADS status = tms_matrix_decode(context, &matrix.matrix, values.data);
+        Py_BEGIN_ALLOW_THREADS
+        status = tms_matrix_decode(context, &matrix.matrix, values.data);
         Py_END_ALLOW_THREADS
     }
     core_array_close(&values);
@@ -296,8 +300,10 @@ static PyObject *matrix_validate(PyObject *module, PyObject *args) {
     context = core_context(handle);
     if (context == NULL || !core_matrix_open(spec, components, false, &matrix))
         return NULL;
-    Py_BEGIN_ALLOW_THREADS status = tms_matrix_validate(context, &matrix.matrix);
-    Py_END_ALLOW_THREADS core_matrix_close(&matrix);
+    Py_BEGIN_ALLOW_THREADS
+    status = tms_matrix_validate(context, &matrix.matrix);
+    Py_END_ALLOW_THREADS
+    core_matrix_close(&matrix);
     if (status != TMS_OK)
         return core_raise(status);
     Py_RETURN_NONE;

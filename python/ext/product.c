@@ -161,7 +161,8 @@ static bool run_product(const product *p, void *work, void *stream) {
     if (p->x.is_cuda) { /* a few microseconds: giving the lock away would cost as much */
         status = tms_spmm_plan_run(p->plan, &args, stream);
     } else {
-        Py_BEGIN_ALLOW_THREADS status = tms_spmm_plan_run(p->plan, &args, NULL);
+        Py_BEGIN_ALLOW_THREADS
+        status = tms_spmm_plan_run(p->plan, &args, NULL);
         Py_END_ALLOW_THREADS
     }
     if (status != TMS_OK)
