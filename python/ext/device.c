@@ -18,13 +18,16 @@ static bool read_bytes(PyObject *bytes, void *out, size_t size, const char *what
     return true;
 }
 
-static tms_image_desc gpu_desc(const core_matrix *matrix, const tms_layout *layout) {
+static tms_image_desc gpu_desc(const core_matrix *matrix, const tms_layout *layout,
+                               bool is_checked) {
     tms_image_desc desc = tms_image_desc_default();
 
     desc.matrices = &matrix->matrix;
     desc.count = 1;
     desc.layout = *layout;
     desc.device = TMS_DEVICE_CUDA;
+    desc.intake = is_checked ? TMS_INTAKE_CHECK : TMS_INTAKE_SELECT;
+    desc.nan = TMS_NAN_KEEP;
     return desc;
 }
 
@@ -35,17 +38,18 @@ static PyObject *device_sizes(PyObject *module, PyObject *args) {
     core_matrix matrix;
     tms_context *context;
     size_t image = 0, work = 0;
-    int handle;
+    int handle, is_checked;
     tms_status status;
 
     (void)module;
-    if (!PyArg_ParseTuple(args, "iOOO:device_sizes", &handle, &layout_bytes, &spec, &components))
+    if (!PyArg_ParseTuple(args, "iOOOp:device_sizes", &handle, &layout_bytes, &spec, &components,
+                          &is_checked))
         return NULL;
     context = core_context(handle);
     if (context == NULL || !read_bytes(layout_bytes, &layout, sizeof layout, "layout") ||
         !core_matrix_open_gpu(spec, components, &matrix))
         return NULL;
-    desc = gpu_desc(&matrix, &layout);
+    desc = gpu_desc(&matrix, &layout, is_checked);
     status = tms_image_bytes(context, &desc, &image);
     if (status == TMS_OK)
         status = tms_image_work_bytes(context, &desc, &work);
@@ -88,17 +92,17 @@ static PyObject *device_build(PyObject *module, PyObject *args) {
     tms_layout layout;
     core_matrix matrix;
     tms_context *context;
-    int handle;
+    int handle, is_checked;
 
     (void)module;
-    if (!PyArg_ParseTuple(args, "iOOOOO:device_build", &handle, &layout_bytes, &spec, &components,
-                          &out, &work))
+    if (!PyArg_ParseTuple(args, "iOOOOOp:device_build", &handle, &layout_bytes, &spec, &components,
+                          &out, &work, &is_checked))
         return NULL;
     context = core_context(handle);
     if (context == NULL || !read_bytes(layout_bytes, &layout, sizeof layout, "layout") ||
         !core_matrix_open_gpu(spec, components, &matrix))
         return NULL;
-    desc = gpu_desc(&matrix, &layout);
+    desc = gpu_desc(&matrix, &layout, is_checked);
     result = build(context, &desc, out, work);
     core_matrix_close(&matrix);
     return result;
@@ -127,7 +131,7 @@ static PyObject *device_decode(PyObject *module, PyObject *args) {
         tms_status status;
 
         image.data = data.data;
-        desc = gpu_desc(&matrix, &image.layout);
+        desc = gpu_desc(&matrix, &image.layout, true);
         desc.stream = stream;
         status = tms_image_decode(context, &image, &desc);
         result = status == TMS_OK ? Py_NewRef(Py_None) : core_raise(status);
@@ -139,11 +143,13 @@ static PyObject *device_decode(PyObject *module, PyObject *args) {
 
 PyMethodDef core_device_methods[] = {
     {"device_sizes", device_sizes, METH_VARARGS,
-     "device_sizes(context, layout, spec, components) -> (image bytes, work bytes)"},
+     "device_sizes(context, layout, spec, components, check) -> (image bytes, work bytes)"},
     {"device_build", device_build, METH_VARARGS,
-     "device_build(context, layout, spec, components, out, work) -> bytes\n\nLike image_build, "
-     "with "
-     "everything in the GPU's memory; components are dense or nm, and checked."},
+     "device_build(context, layout, spec, components, out, work, check) -> bytes\n\nLike "
+     "image_build, with everything in the GPU's memory; components are dense or nm. With check it "
+     "waits and refuses what is not in the pattern; without it only enqueues, and keeps the "
+     "largest "
+     "of each group."},
     {"device_decode", device_decode, METH_VARARGS,
      "device_decode(context, described, image, spec, components)\n\nWrites an image's weights into "
      "dense or nm components in the GPU's memory."},

@@ -174,13 +174,14 @@ static bool run_product(const product *p, void *work, void *stream) {
 
 static PyObject *count_threads; /* torch.get_num_threads */
 static PyObject *make_work;     /* (tensor, bytes) -> tensor on its device */
+static PyObject *widen;         /* torch_product in float32, for 16-bit tensors on a CPU */
 static PyObject *name_new_empty, *name_contiguous;
 
 static PyObject *torch_setup(PyObject *module, PyObject *args) {
-    PyObject *threads, *work;
+    PyObject *threads, *work, *wide;
 
     (void)module;
-    if (!PyArg_ParseTuple(args, "OO:torch_setup", &threads, &work))
+    if (!PyArg_ParseTuple(args, "OOO:torch_setup", &threads, &work, &wide))
         return NULL;
     name_new_empty = PyUnicode_InternFromString("new_empty");
     name_contiguous = PyUnicode_InternFromString("contiguous");
@@ -188,6 +189,7 @@ static PyObject *torch_setup(PyObject *module, PyObject *args) {
         return NULL;
     count_threads = Py_NewRef(threads);
     make_work = Py_NewRef(work);
+    widen = Py_NewRef(wide);
     Py_RETURN_NONE;
 }
 
@@ -257,6 +259,18 @@ static PyObject *multiply_tensor(product *p, PyObject *x, PyObject *const *args,
     return NULL;
 }
 
+/* The CPU has fast kernels for float32 alone. */
+static PyObject *call_widened(PyObject *const *args, Py_ssize_t count) {
+    PyObject *tuple = PyTuple_New(count), *y;
+
+    for (Py_ssize_t i = 0; tuple != NULL && i < count; i++)
+        if (PyTuple_SetItem(tuple, i, Py_NewRef(args[i])) != 0)
+            Py_CLEAR(tuple);
+    y = tuple != NULL ? PyObject_Call(widen, tuple, NULL) : NULL;
+    Py_XDECREF(tuple);
+    return y;
+}
+
 static PyObject *torch_product(PyObject *module, PyObject *const *args, Py_ssize_t count) {
     product p;
     PyObject *x, *y = NULL;
@@ -276,6 +290,8 @@ static PyObject *torch_product(PyObject *module, PyObject *const *args, Py_ssize
     p.kind = core_kind_find(id);
     if (p.kind == NULL || !core_array_open(args[0], "x", &p.x))
         return NULL;
+    if (!p.x.is_cuda && (p.x.dtype == TMS_BF16 || p.x.dtype == TMS_F16))
+        return call_widened(args, count); /* x is borrowed: nothing to close */
     x = Py_NewRef(args[0]);
     if (p.x.rank > 0 && !core_array_rows(&p.x, &p.t, &p.ldx)) {
         core_array_close(&p.x);
@@ -373,7 +389,7 @@ static PyObject *plan_describe(PyObject *module, PyObject *args) {
 
 PyMethodDef core_product_methods[] = {
     {"torch_setup", torch_setup, METH_VARARGS,
-     "torch_setup(get_num_threads, make_work)\n\nWhat torch_product asks of torch."},
+     "torch_setup(get_num_threads, make_work, widen)\n\nWhat torch_product asks of torch."},
     {"torch_product", (PyCFunction)(void (*)(void))torch_product, METH_FASTCALL,
      "torch_product(x, image, bias, residual, kind, out_features, activation, gate) -> Tensor\n\n"
      "y = x w^T and its epilogue, on x's device and current stream."},

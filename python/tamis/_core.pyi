@@ -99,7 +99,10 @@ def kind_add(
     /,
 ) -> int: ...
 def torch_setup(
-    get_num_threads: Callable[[], int], make_work: Callable[[Tensor, int], Tensor], /
+    get_num_threads: Callable[[], int],
+    make_work: Callable[[Tensor, int], Tensor],
+    widen: Callable[..., Tensor],
+    /,
 ) -> None: ...
 def torch_product(
     x: Tensor,
@@ -137,7 +140,7 @@ def plan_describe(
     /,
 ) -> tuple[str | None, str]: ...
 def device_sizes(
-    context: int, layout: bytes, spec: Spec, components: Sequence[Tensor], /
+    context: int, layout: bytes, spec: Spec, components: Sequence[Tensor], check: bool, /
 ) -> tuple[int, int]: ...
 def device_build(
     context: int,
@@ -146,6 +149,7 @@ def device_build(
     components: Sequence[Tensor],
     out: Tensor,
     work: Tensor,
+    check: bool,
     /,
 ) -> bytes: ...
 def device_decode(

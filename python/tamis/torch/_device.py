@@ -12,20 +12,33 @@ from .. import _core
 
 
 def build(
-    context: int, layout: bytes, spec: _core.Spec, parts: Sequence[Tensor]
+    context: int,
+    layout: bytes,
+    spec: _core.Spec,
+    parts: Sequence[Tensor],
+    *,
+    check: bool = True,
+    out: Tensor | None = None,
 ) -> tuple[Tensor, bytes] | None:
     """The image of components on their GPU, and its description; None where the library builds
-    that image in host memory alone."""
+    that image in host memory alone.
+
+    With check it waits for the GPU, and refuses what is not in the pattern; without it only
+    enqueues. It is written into out where that is of its size.
+    """
     device = parts[0].device
     parts = tuple(part.detach().contiguous() for part in parts)
     try:
-        image_bytes, work_bytes = _core.device_sizes(context, layout, spec, parts)
+        image_bytes, work_bytes = _core.device_sizes(context, layout, spec, parts, check)
     except _core.UnsupportedError:
         return None
-    image = torch.empty(image_bytes, dtype=torch.uint8, device=device)
+    if out is not None and out.numel() == image_bytes and out.device == device:
+        image = out
+    else:
+        image = torch.empty(image_bytes, dtype=torch.uint8, device=device)
     work = torch.empty(work_bytes, dtype=torch.uint8, device=device)
     try:
-        described = _core.device_build(context, layout, spec, parts, image, work)
+        described = _core.device_build(context, layout, spec, parts, image, work, check)
     except _core.UnsupportedError:
         return None
     return image, described

@@ -106,10 +106,14 @@ def build(
     *,
     keep_dense: bool,
     t_max: int,
+    check: bool = True,
+    out: Tensor | None = None,
 ) -> tuple[Tensor, int, bytes]:
     """The image of a weight for inputs of a type, on the weight's device; its kind; its layout.
 
-    On a CPU sums and images are in float32, whatever the inputs' type.
+    On a CPU sums and images are in float32, whatever the inputs' type. Without check 2:4 on a GPU
+    waits for nothing, and components that were checked before are trusted. The image is written
+    into out where that is of its size.
     """
     device = values.device
     is_cuda = device.type == "cuda"
@@ -131,10 +135,10 @@ def build(
         t_max,
         keep_dense,
     )
-    if is_cuda and values.dtype is dtype:
-        there = _device.build(
-            context, layout, _spec(format, values, shape), (values.detach(), *index)
-        )
+    if is_cuda and (format, *shape[2:4]) == ("nm", 2, 4):
+        stored = values.detach().to(dtype)
+        spec = _spec(format, stored, shape)
+        there = _device.build(context, layout, spec, (stored, *index), check=check, out=out)
         if there is not None:
             image, described = there
             kind = _core.kind_add(described, density, number, *shape[2:], NUMBERS[compute])
@@ -145,6 +149,8 @@ def build(
     image = torch.empty(_core.image_bytes(context, layout, spec, parts), dtype=torch.uint8)
     described = _core.image_build(context, layout, spec, parts, image)
     kind = _core.kind_add(described, density, number, *shape[2:], NUMBERS[compute])
+    if out is not None and out.shape == image.shape and out.device == device:
+        return out.copy_(image), kind, layout
     return image.to(device), kind, layout
 
 

@@ -1,7 +1,7 @@
 """The operators: ``tamis::product``, ``tamis::linear`` and ``tamis::pack``.
 
 ``product`` is what inference calls: x, the image and the epilogue in, y out, nothing to
-differentiate. Its CUDA kernel is a function of the extension that the dispatcher calls directly.
+differentiate. Its kernel is a function of the extension that the dispatcher calls directly.
 ``linear`` has the canonical values and index beside the image, and gradients for x, values and
 bias. ``pack`` builds the image of values inside a compiled graph, where weights are trained.
 
@@ -32,7 +32,16 @@ def _make_work(x: Tensor, count: int) -> Tensor:
     return torch.empty(count, dtype=torch.uint8, device=x.device)
 
 
-_core.torch_setup(torch.get_num_threads, _make_work)
+def _widened(
+    x: Tensor, image: Tensor, bias: Tensor | None, residual: Tensor | None, *rest: Any
+) -> Tensor:
+    """On a CPU 16-bit inputs are computed in float32, for which it has fast kernels."""
+    residual = None if residual is None else residual.float()
+    y: Tensor = _core.torch_product(x.float(), image, bias, residual, *rest)
+    return y.to(x.dtype)
+
+
+_core.torch_setup(torch.get_num_threads, _make_work, _widened)
 
 _library = torch.library.Library("tamis", "FRAGMENT")  # lives as long as its kernels
 _tags = (torch.Tag.pt2_compliant_tag,)
@@ -54,25 +63,6 @@ _library.define(
 )
 
 # ---- product
-
-
-def _product_cpu(
-    x: Tensor,
-    image: Tensor,
-    bias: Tensor | None,
-    residual: Tensor | None,
-    kind: int,
-    out_features: int,
-    activation: str,
-    gate: bool,
-) -> Tensor:
-    """On a CPU 16-bit inputs are computed in float32, for which it has fast kernels."""
-    dtype = x.dtype
-    if dtype in (torch.bfloat16, torch.float16):
-        x = x.float()
-        residual = None if residual is None else residual.float()
-    y: Tensor = _core.torch_product(x, image, bias, residual, kind, out_features, activation, gate)
-    return y.to(dtype)
 
 
 def _product_fake(
@@ -113,7 +103,7 @@ def _product_vmap(info: Any, dims: Any, *args: Any) -> tuple[Tensor, int]:
 
 
 _library.impl("product", _core.torch_product, "CUDA")
-_library.impl("product", _product_cpu, "CPU")
+_library.impl("product", _core.torch_product, "CPU")
 torch.library.register_fake("tamis::product", _product_fake, lib=_library)
 torch.library.register_vmap("tamis::product", _product_vmap, lib=_library)
 
@@ -205,7 +195,7 @@ def _pack(
     t_max: int,
 ) -> Tensor:
     image, _, _ = build(
-        format, values, index, Shape(*shape), dtype, keep_dense=keep_dense, t_max=t_max
+        format, values, index, Shape(*shape), dtype, keep_dense=keep_dense, t_max=t_max, check=False
     )
     return image
 

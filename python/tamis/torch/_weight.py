@@ -12,7 +12,8 @@ non-persistent buffers, built at the first use and again when ``values`` (anothe
 version counter), the device or the input's type changed. ``refresh()`` builds them at once: needed
 before ``torch.compile`` or a CUDA-graph capture only where the weight was never used, and after
 values changed behind a compiled graph's back. It writes into the same memory where sizes agree, so
-captured graphs see the new weight. Copies, pickles and moves drop what is derived.
+captured graphs see the new weight; 2:4 weights on a GPU that were checked once are rebuilt without
+waiting, in a capture too. Copies, pickles and moves drop what is derived.
 
 **The call.** ``weight(x, bias=None, activation="none", residual=None, gate=False)`` is
 ``act(F.linear(x, w, bias)) + residual``; with gate (rows of w are gate and up in turn, see
@@ -57,7 +58,8 @@ class _Ready(NamedTuple):
 
 
 def _version(tensor: Tensor) -> int:
-    return 0 if tensor.is_inference() else tensor._version
+    """The count of a tensor's changes; -1 for one of inference mode, which does not count."""
+    return -1 if tensor.is_inference() else tensor._version
 
 
 def activate(y: Tensor, activation: str) -> Tensor:
@@ -228,29 +230,34 @@ class SparseWeight(nn.Module):
     ) -> Tensor:
         if torch.compiler.is_compiling():
             return self._traced(x, bias, activation, residual, gate)
-        if torch._C._is_any_autocast_enabled():
+        if _any_autocast():
             x, residual = _autocast(x), None if residual is None else _autocast(residual)
         values = self._parameters["values"]
         ready = self._ready
         if (
             ready is None
             or ready.values is not values
-            or ready.version != _version(values)
+            or (ready.version >= 0 and ready.version != values._version)
             or ready.dtype is not x.dtype
         ):
             ready = self._prepare(x)
         if torch.is_grad_enabled() and self._wants_grad(x, bias, residual):
             return self._differentiable(x, bias, activation, residual, gate, ready.kind)
+        if bias is not None and bias.dtype is not torch.float32:
+            if ready.bias is not bias or (
+                ready.bias_version >= 0 and ready.bias_version != bias._version
+            ):
+                ready = self._set_bias(bias, ready)
+            bias = self._buffers["bias32"]
         if gate and not ready.fuses_gate:
-            return self._composed(x, self._bias32(bias, ready), activation, residual, ready.kind)
-        n = self._shape.n
+            return self._composed(x, bias, activation, residual, ready.kind)
         return _ops.product(  # type: ignore[no-any-return]
             x,
             self._buffers["image"],
-            bias if bias is None else self._bias32(bias, ready),
+            bias,
             residual,
             ready.kind,
-            n // 2 if gate else n,
+            self._shape[0] // 2 if gate else self._shape[0],
             activation,
             gate,
         )
@@ -292,13 +299,6 @@ class SparseWeight(nn.Module):
         """Gate and up where no kernel fuses them."""
         y = _ops.product(x, self.image, bias32, None, kind, self._shape.n, "none", False)
         return _behind(y, activation, residual, True)
-
-    def _bias32(self, bias: Tensor | None, ready: _Ready) -> Tensor | None:
-        if bias is None or bias.dtype is torch.float32:
-            return bias
-        if ready.bias is not bias or ready.bias_version != _version(bias):
-            ready = self._set_bias(bias, ready)
-        return self._buffers["bias32"]
 
     def _set_bias(self, bias: Tensor, ready: _Ready) -> _Ready:
         """Remembers a bias in float32, in the same memory where there is some."""
@@ -353,7 +353,14 @@ class SparseWeight(nn.Module):
                 "a sparse weight on the meta device has no values to build an image of: load a "
                 "state_dict with assign=True, or to_empty() and load it, first"
             )
-        if self.device.type == "cuda" and torch.cuda.is_current_stream_capturing():
+        old, is_known = self.image, self._ready is not None
+        if old is not None and old.is_inference() and not torch.is_inference_mode_enabled():
+            old = None
+        if (
+            self.device.type == "cuda"
+            and torch.cuda.is_current_stream_capturing()
+            and not (is_known and self._builds_behind())
+        ):
             raise _core.InvalidError(
                 f"the sparse weight of {self._shape.n} x {self._shape.k} changed or was never "
                 "used, and its image cannot be built inside a CUDA-graph capture: call the model "
@@ -361,7 +368,7 @@ class SparseWeight(nn.Module):
             )
         dtype = dtype or self.values.dtype
         with torch.no_grad():
-            image, kind, layout = _images.build(
+            self.image, kind, layout = _images.build(
                 self.format,
                 self.values,
                 self.index_tensors,
@@ -369,8 +376,9 @@ class SparseWeight(nn.Module):
                 dtype,
                 keep_dense=self.keep_dense,
                 t_max=self.t_max,
+                check=not is_known,
+                out=old,
             )
-            self.image = _renew(self.image, image)
         self._ready = _Ready(
             values=self.values,
             version=_version(self.values),
@@ -385,6 +393,10 @@ class SparseWeight(nn.Module):
         if bias is not None and bias.dtype is not torch.float32:
             self._set_bias(bias, self._ready)
         return self._ready
+
+    def _builds_behind(self) -> bool:
+        """Whether an image is built by work that is only enqueued."""
+        return (self.format, *self._shape[2:4]) == ("nm", 2, 4) and not self.keep_dense
 
     def _can_fuse_gate(self) -> bool:
         if self._shape.n % 2:
@@ -457,6 +469,9 @@ class SparseWeight(nn.Module):
         fresh = torch.empty_like(values, dtype=self.dtype, device=self.device)
         self.values = nn.Parameter(fresh, self.values.requires_grad)
         self._buffers["columns"] = torch.empty_like(columns, device=self.device)
+
+
+_any_autocast = torch._C._is_any_autocast_enabled
 
 
 def _autocast(x: Tensor) -> Tensor:
