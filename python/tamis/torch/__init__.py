@@ -9,6 +9,7 @@ from ._prune import PruneReport, prune
 from ._schedule import GradualSparsity
 from ._report import SparsifyReport
 from ._sparsify import refresh, sparsify
+from ._tensor import SparseSemiStructuredTensor, to_sparse_semi_structured
 from ._weight import SparseWeight
 from ._weight_norm import WeightNormSparsifier, apply_fake_sparsity
 
@@ -19,6 +20,7 @@ __all__ = [
     "PruneReport",
     "SparseConv2d",
     "SparseLinear",
+    "SparseSemiStructuredTensor",
     "SparseWeight",
     "SparsifyReport",
     "WeightNormSparsifier",
@@ -28,4 +30,5 @@ __all__ = [
     "refresh",
     "release",
     "sparsify",
+    "to_sparse_semi_structured",
 ]

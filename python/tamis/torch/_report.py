@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -82,6 +83,8 @@ class SparsifyReport:
     tokens: tuple[int, ...]
     rows: list[SparseRow] = field(default_factory=list)
     fused: list[Fusion] = field(default_factory=list)
+    joined_bytes: int = 0
+    """Images of layers that are computed together; their rows count the components alone."""
 
     @property
     def sparse(self) -> list[SparseRow]:
@@ -91,7 +94,7 @@ class SparsifyReport:
     @property
     def resident_bytes(self) -> int:
         """Of all layers in the report, dense ones included."""
-        return sum(row.resident_bytes for row in self.rows)
+        return self.joined_bytes + sum(row.resident_bytes for row in self.rows)
 
     @property
     def dense_bytes(self) -> int:
@@ -119,6 +122,7 @@ class SparsifyReport:
             "gain": {str(t): self.gain(t) for t in self.tokens},
             "resident_bytes": self.resident_bytes,
             "dense_bytes": self.dense_bytes,
+            "joined_bytes": self.joined_bytes,
             "layers": [
                 {
                     **asdict(row),
@@ -135,8 +139,8 @@ class SparsifyReport:
         shown = sorted(set(shown))
         head = ["layer", "n x k", "zeros", "format", "bytes"]
         table = [[*head, *(f"gain at {t}" for t in shown), "kernels"]]
-        for row in self.rows:
-            cells = [row.name, f"{row.n} x {row.k}", f"{row.sparsity:.1%}"]
+        for name, row in _alike(self.rows):
+            cells = [name, f"{row.n} x {row.k}", f"{row.sparsity:.1%}"]
             if row.dense_because is not None:
                 table.append([*cells, "dense", "", *("" for _ in shown), row.dense_because])
                 continue
@@ -162,6 +166,21 @@ class SparsifyReport:
 
     def _repr_html_(self) -> str:
         return draw_html(self._head(), self._cells())
+
+
+def _alike(rows: list[SparseRow]) -> list[tuple[str, SparseRow]]:
+    """One row for each kind of layer that the model repeats: "blocks.*.mlp.fc1.weight (24)"."""
+    kinds: dict[tuple[object, ...], list[SparseRow]] = {}
+    for row in rows:
+        name = re.sub(r"(?<=\.)\d+(?=\.)", "*", row.name)
+        kernels = tuple(row.kernels.items())
+        key = (name, row.n, row.k, row.format, row.keeps_dense, row.dense_because, kernels,
+               round(row.sparsity, 2))
+        kinds.setdefault(key, []).append(row)
+    return [
+        (same[0].name if len(same) == 1 else f"{key[0]} ({len(same)})", same[0])
+        for key, same in kinds.items()
+    ]
 
 
 def _ranges(kernels: dict[int, str]) -> str:

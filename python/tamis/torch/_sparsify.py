@@ -75,6 +75,8 @@ def sparsify(
     refresh(model)
     for row in report.rows:
         _measure_row(model, row)
+    images = (module.image for module in model.modules() if isinstance(module, JoinedLinear))
+    report.joined_bytes = sum(image.numel() for image in images if image is not None)
     return report
 
 
