@@ -396,7 +396,7 @@ class SparseWeight(nn.Module):
 
     def _builds_behind(self) -> bool:
         """Whether an image is built by work that is only enqueued."""
-        return (self.format, *self._shape[2:4]) == ("nm", 2, 4) and not self.keep_dense
+        return (self.format, *self._shape[2:4]) == ("nm", 2, 4)
 
     def _can_fuse_gate(self) -> bool:
         if self._shape.n % 2:
