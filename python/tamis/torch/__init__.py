@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from . import _ops as _ops
+from ._checkpoint import load_packed, save_packed
 from ._linear import JoinedLinear, SparseConv2d, SparseLinear
 from ._masks import Mask, hold, release
 from ._prune import PruneReport, prune
@@ -26,9 +27,11 @@ __all__ = [
     "WeightNormSparsifier",
     "apply_fake_sparsity",
     "hold",
+    "load_packed",
     "prune",
     "refresh",
     "release",
+    "save_packed",
     "sparsify",
     "to_sparse_semi_structured",
 ]

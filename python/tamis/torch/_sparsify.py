@@ -68,6 +68,12 @@ def sparsify(
     report = SparsifyReport(text or "as found", options.tokens)
     for layer, row in _rows_to_convert(model, text, layers, norm, report):
         report.rows.append(_convert(model, layer, row, options))
+    finish(model, report, fuse)
+    return report
+
+
+def finish(model: nn.Module, report: SparsifyReport, fuse: bool) -> None:
+    """What is left when layers are in place: fusion, images, and bytes in the report."""
     if fuse:
         report.fused = _swap.swap_known(model)
         install_compile_pass()
@@ -77,7 +83,6 @@ def sparsify(
         _measure_row(model, row)
     images = (module.image for module in model.modules() if isinstance(module, JoinedLinear))
     report.joined_bytes = sum(image.numel() for image in images if image is not None)
-    return report
 
 
 def refresh(model: nn.Module, dtype: torch.dtype | None = None) -> None:
@@ -161,7 +166,7 @@ def _convert(model: nn.Module, layer: Layer, row: SparseRow, options: _Options) 
     module.train(layer.owner.training)
     for hooks in ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks"):
         getattr(module, hooks).update(getattr(layer.owner, hooks))
-    _put(model, layer.owner, module)
+    put_module(model, layer.owner, module)
     row.keeps_dense = keep
     return row
 
@@ -186,7 +191,7 @@ def _make(
     return SparseLinear(weight, owner.bias)
 
 
-def _put(model: nn.Module, old: nn.Module, new: nn.Module) -> None:
+def put_module(model: nn.Module, old: nn.Module, new: nn.Module) -> None:
     """Puts new wherever old stands: a module may stand in several places."""
     for parent in model.modules():
         for name, child in list(parent._modules.items()):
