@@ -20,11 +20,21 @@ typedef enum cli_exit {
 /* Where Debian's wordnet-base puts WordNet. */
 #define CLI_WORDNET_DIR "/usr/share/wordnet"
 
+/* What a command measures on, or tells of: the CPU, a GPU of this machine, or one that is only
+ * described. */
+typedef struct cli_device {
+    int32_t is_given;
+    tms_device kind;
+    int32_t index; /* of a GPU */
+} cli_device;
+
 /* One run of a subcommand: the context's numbers, and how to print. */
 typedef struct cli_session {
     int32_t threads;   /* 0: all cores */
     uint32_t isa_mask; /* 0: all */
     int32_t is_json;
+    cli_device device;
+    bool ignores_tuning; /* the context knows the library's own table alone */
     tms_context *context;
 } cli_session;
 

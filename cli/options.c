@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tuning.h"
+
 enum { SHARED_COUNT = 4, HELP_COLUMN = 24 };
 
 /* What every subcommand takes beside its own. */
@@ -164,11 +166,36 @@ static cli_exit read_line(const cli_page *page, const cli_option *shared, int ar
     return CLI_GO_ON;
 }
 
-cli_exit cli_begin(const cli_page *page, int argc, char **argv, cli_session *session) {
+static cli_exit open_context(cli_session *session) {
     tms_context_desc desc = tms_context_desc_default();
+    const char *cublaslt = getenv("TMS_CUBLASLT");
+    char path[CLI_PATH_MAX], *tuning = NULL;
+    tms_status status;
+    cli_exit code = CLI_GO_ON;
+
+    if (!session->ignores_tuning)
+        code = cli_tuning_load(&tuning, &desc.tuning_bytes, path, sizeof path);
+    if (code != CLI_GO_ON)
+        return code;
+    desc.threads = session->threads;
+    desc.isa_mask = session->isa_mask;
+    desc.device = session->device.kind;
+    desc.device_index = session->device.index;
+    desc.tuning = tuning;
+    desc.cublaslt_path = cublaslt != NULL && *cublaslt != '\0' ? cublaslt : NULL;
+    status = tms_context_create(&desc, &session->context);
+    if (status == TMS_ERR_FORMAT)
+        code =
+            cli_fail(CLI_FAILED, "%s: %s (TMS_TUNING= does without)", path, cli_sentence(status));
+    else if (status != TMS_OK)
+        code = cli_fail_status(status);
+    free(tuning);
+    return code;
+}
+
+cli_exit cli_begin(const cli_page *page, int argc, char **argv, cli_session *session) {
     cli_option shared[SHARED_COUNT];
     int32_t is_help = 0;
-    tms_status status;
     cli_exit code;
 
     shared_options(session, &is_help, shared);
@@ -185,8 +212,5 @@ cli_exit cli_begin(const cli_page *page, int argc, char **argv, cli_session *ses
         code = check_operands(page);
     if (code != CLI_GO_ON)
         return code;
-    desc.threads = session->threads;
-    desc.isa_mask = session->isa_mask;
-    status = tms_context_create(&desc, &session->context);
-    return status == TMS_OK ? CLI_GO_ON : cli_fail_status(status);
+    return open_context(session);
 }

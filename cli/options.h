@@ -47,8 +47,8 @@ typedef struct cli_page {
     int operands_min, operands_max;
 } cli_page;
 
-/* Reads TMS_THREADS and TMS_ISA, then the command line, then opens the session's context.
- * CLI_GO_ON, or the code to exit with (help was printed, or a sentence). */
+/* Reads TMS_THREADS, TMS_ISA, TMS_TUNING and TMS_CUBLASLT, then the command line, then opens the
+ * session's context. CLI_GO_ON, or the code to exit with (help was printed, or a sentence). */
 cli_exit cli_begin(const cli_page *page, int argc, char **argv, cli_session *session);
 
 bool cli_take_flag(const char *option, const char *text, void *target);     /* int32_t */
@@ -63,6 +63,8 @@ bool cli_take_norm(const char *option, const char *text, void *target);     /* t
 bool cli_take_format(const char *option, const char *text, void *target);   /* cli_format */
 bool cli_take_shapes(const char *option, const char *text, void *target);   /* cli_shapes, adds */
 bool cli_take_tokens(const char *option, const char *text, void *target);   /* cli_numbers, a,b,c */
+
+bool cli_take_device(const char *option, const char *text, void *target); /* cli_device */
 
 typedef struct cli_format {
     int32_t is_given;

@@ -185,6 +185,29 @@ bool cli_take_shapes(const char *option, const char *text, void *target) {
     return true;
 }
 
+bool cli_take_device(const char *option, const char *text, void *target) {
+    cli_device *out = target;
+    const char *index = text + 5;
+    int64_t value = 0;
+
+    if (out->is_given)
+        return refused(
+            cli_fail(CLI_MISUSE, "%s is given twice, and \"%s\" is the second", option, text));
+    out->is_given = 1;
+    if (strcmp(text, "cpu") == 0)
+        return true;
+    out->kind = TMS_DEVICE_CUDA;
+    if (strcmp(text, "cuda") == 0 || strcmp(text, "cuda:0") == 0)
+        return true;
+    if (strncmp(text, "cuda:", 5) != 0 || !read_number(&index, 4096, &value) || *index != '\0')
+        return refused(cli_fail(CLI_MISUSE,
+                                "%s is \"%s\", but must be cpu, cuda, or cuda:INDEX with an index "
+                                "of at most 4096",
+                                option, text));
+    out->index = (int32_t)value;
+    return true;
+}
+
 bool cli_take_tokens(const char *option, const char *text, void *target) {
     cli_numbers *list = target;
 

@@ -163,6 +163,9 @@ typedef struct tms_context_desc {
     void *parallel_user;
     tms_device device;    /* TMS_DEVICE_CUDA: products may run on a GPU too, and not only the CPU */
     int32_t device_index; /* that GPU's number in CUDA's own counting */
+    const char *tuning;   /* a tuning table (docs/tuning.md), read during the call; NULL: what
+                           * the library itself knows of kernels' times */
+    size_t tuning_bytes;  /* of it; 0: up to its closing 0 */
     const char *cublaslt_path; /* with a GPU: the libcublasLt that serves dense products; NULL: the
                                 * one that the process has loaded, or that is found by its name */
 } tms_context_desc;
@@ -177,8 +180,9 @@ typedef struct tms_context tms_context;
 
 /* Probes the CPU once, and the GPU where desc asks for one. desc may be NULL. Everything made with
  * a context must be destroyed before it. Returns TMS_OK, TMS_ERR_INVALID (threads < 0 or > 4096),
- * TMS_ERR_MEMORY or TMS_ERR_DEVICE (no such GPU, no driver, a library built without CUDA, or a GPU
- * that no kernel runs on: older than Ampere, compute capability 8.0). Since 0.1. */
+ * TMS_ERR_MEMORY, TMS_ERR_FORMAT (a malformed tuning table) or TMS_ERR_DEVICE (no such GPU, no
+ * driver, a library built without CUDA, or a GPU that no kernel runs on: older than Ampere, compute
+ * capability 8.0). Since 0.1. */
 TMS_API tms_status tms_context_create(const tms_context_desc *desc, tms_context **out_context);
 TMS_API void tms_context_destroy(tms_context *context);
 
@@ -996,6 +1000,29 @@ static inline tms_bench_desc tms_bench_desc_default(void) {
  * what patterns fit. */
 TMS_API tms_status tms_bench_run(tms_context *context, const tms_bench_desc *desc,
                                  tms_bench_sink sink, void *sink_user);
+
+typedef struct tms_tune_desc {
+    size_t struct_size;
+    tms_device device;       /* whose kernels */
+    const tms_shape *shapes; /* products whose times the table shall hold besides; or none */
+    int32_t shape_count;
+    const char *out; /* the table's file; replaced whole or not at all; NULL: none is written */
+    tms_progress progress;
+    void *progress_user;
+} tms_tune_desc;
+
+static inline tms_tune_desc tms_tune_desc_default(void) {
+    tms_tune_desc desc = TMS_INIT_ZERO;
+    desc.struct_size = sizeof(desc);
+    return desc;
+}
+
+/* Measures the kernels of a device over a grid of products, fits what their terms cost, and writes
+ * that as a tuning table (docs/tuning.md), which desc->tuning of a context reads. The sink, which
+ * may be NULL, gets each measured time. Returns TMS_OK, TMS_ERR_INVALID, TMS_ERR_DEVICE,
+ * TMS_ERR_MEMORY, TMS_ERR_IO or TMS_ERR_CANCELLED. */
+TMS_API tms_status tms_tune_run(tms_context *context, const tms_tune_desc *desc,
+                                tms_bench_sink sink, void *sink_user);
 
 #ifdef __cplusplus
 }

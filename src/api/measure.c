@@ -3,8 +3,10 @@
 #include <string.h>
 
 #include "api/arguments.h"
+#include "base/context.h"
 #include "base/memory.h"
 #include "measure/bench.h"
+#include "measure/tune.h"
 #include "pattern/pattern.h"
 
 enum { ROUNDS_DEFAULT = 9, ROUNDS_MAX = 100000 };
@@ -40,9 +42,9 @@ static tms_status check_model_descs(const tms_bench_desc *desc) {
     return TMS_OK;
 }
 
-static tms_status check_shapes(const tms_bench_desc *desc) {
-    for (int32_t i = 0; i < desc->shape_count; i++) {
-        const tms_shape *s = &desc->shapes[i];
+static tms_status check_shapes(const tms_shape *shapes, int32_t count) {
+    for (int32_t i = 0; i < count; i++) {
+        const tms_shape *s = &shapes[i];
         size_t elements, bytes;
 
         if (s->t < 1 || s->k < 1 || s->n < 1)
@@ -72,7 +74,7 @@ static tms_status check_desc(const tms_bench_desc *desc) {
     TMS_TRY(check_texts("models", desc->models, desc->model_count));
     TMS_TRY(check_texts("texts", desc->texts, desc->text_count));
     TMS_TRY(check_array("lengths", desc->lengths, desc->text_count));
-    TMS_TRY(check_shapes(desc));
+    TMS_TRY(check_shapes(desc->shapes, desc->shape_count));
     for (int32_t i = 0; i < desc->pattern_count; i++) {
         TMS_TRY(tmsi_pattern_valid(&desc->patterns[i]));
         if (desc->patterns[i].kind == TMS_PATTERN_NONE)
@@ -121,6 +123,27 @@ tms_status tms_bench_run(tms_context *context, const tms_bench_desc *given, tms_
     if (desc.rounds == 0)
         desc.rounds = ROUNDS_DEFAULT;
     TMS_TRY(tmsi_bench_run(context, &desc, sink, sink_user));
+done:
+    return status;
+}
+
+tms_status tms_tune_run(tms_context *context, const tms_tune_desc *given, tms_bench_sink sink,
+                        void *sink_user) {
+    tms_tune_desc desc;
+    tms_status status;
+
+    tmsi_enter(__func__);
+    TMSI_NEED(context);
+    TMS_TRY(tmsi_struct_read("desc", given, sizeof desc, &desc));
+    if ((uint32_t)desc.device >= TMS_DEVICE_COUNT)
+        return tmsi_fail(TMS_ERR_INVALID, "desc->device is %d, but devices are 0 (CPU) to %d",
+                         (int)desc.device, TMS_DEVICE_COUNT - 1);
+    if (desc.device == TMS_DEVICE_CUDA && context->cuda == NULL)
+        return tmsi_fail(TMS_ERR_DEVICE, "desc->device is TMS_DEVICE_CUDA, but the context has no "
+                                         "GPU: create it with desc->device TMS_DEVICE_CUDA");
+    TMS_TRY(check_array("shapes", desc.shapes, desc.shape_count));
+    TMS_TRY(check_shapes(desc.shapes, desc.shape_count));
+    TMS_TRY(tmsi_tune_run(context, &desc, sink, sink_user));
 done:
     return status;
 }

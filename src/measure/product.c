@@ -54,6 +54,26 @@ tms_spmm_problem tmsi_product_problem(const tms_matrix *matrix) {
     return problem;
 }
 
+/* What is left to do when the plan is there. */
+static tms_status finish(tmsi_product *product, const tms_matrix *matrix, const float *x, float *y,
+                         bool is_cold) {
+    tms_status status;
+
+    TMS_TRY(build_image(product, matrix, is_cold));
+    TMS_TRY(tmsi_alloc(product->context, product->plan->work_bytes, 1, &product->work));
+    product->args = tms_spmm_args_default();
+    product->args.t = product->plan->problem.t_max;
+    product->args.image = &product->image;
+    product->args.x = x;
+    product->args.ldx = matrix->k;
+    product->args.y = y;
+    product->args.ldy = matrix->n;
+    product->args.scale_y = 1.0f;
+    product->args.work = product->work;
+done:
+    return status;
+}
+
 tms_status tmsi_product_create(tms_context *context, const tms_matrix *matrix,
                                const tms_spmm_problem *given, const float *x, float *y,
                                bool is_cold, tmsi_product *out) {
@@ -67,17 +87,19 @@ tms_status tmsi_product_create(tms_context *context, const tms_matrix *matrix,
     TMS_TRY(tmsi_spmm_problem_check(&problem));
     TMS_TRY(tmsi_spmm_layout_choose(&problem, &machine, t, t, false, &layout));
     TMS_TRY(tmsi_spmm_plan_create(context, &problem, &layout, &out->plan));
-    TMS_TRY(build_image(out, matrix, is_cold));
-    TMS_TRY(tmsi_alloc(context, out->plan->work_bytes, 1, &out->work));
-    out->args = tms_spmm_args_default();
-    out->args.t = t;
-    out->args.image = &out->image;
-    out->args.x = x;
-    out->args.ldx = matrix->k;
-    out->args.y = y;
-    out->args.ldy = matrix->n;
-    out->args.scale_y = 1.0f;
-    out->args.work = out->work;
+    TMS_TRY(finish(out, matrix, x, y, is_cold));
+done:
+    return status;
+}
+
+tms_status tmsi_product_force(tms_context *context, const tms_matrix *matrix,
+                              const tms_spmm_problem *problem, const tmsi_spmm_kernel *kernel,
+                              const float *x, float *y, tmsi_product *out) {
+    tms_status status;
+
+    out->context = context;
+    TMS_TRY(tmsi_spmm_plan_force(context, problem, kernel, &out->plan));
+    TMS_TRY(finish(out, matrix, x, y, false));
 done:
     return status;
 }

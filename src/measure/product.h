@@ -30,6 +30,10 @@ tms_spmm_problem tmsi_product_problem(const tms_matrix *matrix);
 tms_status tmsi_product_create(tms_context *context, const tms_matrix *matrix,
                                const tms_spmm_problem *problem, const float *x, float *y,
                                bool is_cold, tmsi_product *out);
+/* The same by a kernel that fits the problem, warm. */
+tms_status tmsi_product_force(tms_context *context, const tms_matrix *matrix,
+                              const tms_spmm_problem *problem, const tmsi_spmm_kernel *kernel,
+                              const float *x, float *y, tmsi_product *out);
 void tmsi_product_destroy(tmsi_product *product);
 
 /* A tmsi_candidate's run. */

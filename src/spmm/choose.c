@@ -114,6 +114,20 @@ static int64_t next_point(int64_t t, int64_t t_max) {
     return tmsi_min(t, t_max);
 }
 
+/* ... or the next that was measured for such a weight. */
+static int64_t next_point_of(const tms_spmm_problem *problem, int64_t t,
+                             const tmsi_tuning *tuning) {
+    const int64_t next = next_point(t, problem->t_max);
+
+    for (int32_t p = 0; p < tuning->point_count; p++) {
+        const tmsi_tuning_point *point = &tuning->points[p];
+
+        if (point->n == problem->n && point->k == problem->k && point->t > t && point->t < next)
+            return point->t;
+    }
+    return next;
+}
+
 tms_status tmsi_spmm_ranges(const tms_spmm_problem *problem, const tmsi_machine *machine,
                             const tms_layout *layout,
                             tmsi_spmm_range out_ranges[TMSI_SPMM_RANGE_MAX], int32_t *out_count) {
@@ -123,7 +137,7 @@ tms_status tmsi_spmm_ranges(const tms_spmm_problem *problem, const tmsi_machine 
     for (int64_t t = 0; t < problem->t_max;) {
         tmsi_spmm_choice choice;
 
-        t = next_point(t, problem->t_max);
+        t = next_point_of(problem, t, machine->tuning);
         choice = tmsi_spmm_choose(problem, t, machine, layout);
         if (choice.kernel == NULL) {
             tmsi_layout_print(layout, text);
@@ -131,8 +145,9 @@ tms_status tmsi_spmm_ranges(const tms_spmm_problem *problem, const tmsi_machine 
                 TMS_ERR_UNSUPPORTED, "no kernel computes %s weights of type %s from layout %s",
                 tms_format_name(problem->format), tms_dtype_name(problem->w_type), text);
         }
-        if (count == 0 || out_ranges[count - 1].choice.kernel != choice.kernel ||
-            out_ranges[count - 1].choice.part_index != choice.part_index)
+        if (count == 0 || (count < TMSI_SPMM_RANGE_MAX &&
+                           (out_ranges[count - 1].choice.kernel != choice.kernel ||
+                            out_ranges[count - 1].choice.part_index != choice.part_index)))
             count++;
         out_ranges[count - 1].choice = choice;
         out_ranges[count - 1].last = t;

@@ -18,7 +18,8 @@ typedef struct tmsi_spmm_range {
     tmsi_spmm_choice choice; /* its cost at `last` tokens */
 } tmsi_spmm_range;
 
-/* Costs are compared at t = 1, 2, 3, 4, 6, 8, 12 ...: at most this many up to the largest t. */
+/* Costs are compared at t = 1, 2, 3, 4, 6, 8, 12 ..., at most 63 up to the largest t, and where the
+ * tuning table has measured times; were there more ranges than this, the last would be one. */
 enum { TMSI_SPMM_RANGE_MAX = 64 };
 
 /* The part that a kernel asks for; the problem fits it. */

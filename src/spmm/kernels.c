@@ -100,22 +100,49 @@ void tmsi_spmm_terms(const tmsi_spmm_kernel *kernel, const tms_spmm_problem *pro
         out[TMSI_TERM_MODEL] = kernel->cost(problem, t, hardware);
 }
 
+/* Measured over modelled time of the plain product nearest in t, within a factor of 2; 1 where none
+ * was measured. */
+static double correction(int32_t i, const tms_spmm_problem *problem, int64_t t,
+                         const tmsi_hardware *hardware, const tmsi_tuning *tuning) {
+    const tmsi_tuning_point *nearest = NULL;
+    tms_spmm_problem plain = *problem;
+    double terms[TMSI_TERM_COUNT], least = 2.0;
+
+    for (int32_t p = 0; p < tuning->point_count; p++) {
+        const tmsi_tuning_point *point = &tuning->points[p];
+        const double away =
+            point->t > t ? (double)point->t / (double)t : (double)t / (double)point->t;
+
+        if (point->kernel == i && point->n == problem->n && point->k == problem->k &&
+            away < least) {
+            nearest = point;
+            least = away;
+        }
+    }
+    if (nearest == NULL)
+        return 1.0;
+    plain.epilogue = 0;
+    plain.activation = TMS_ACT_NONE;
+    plain.y_order = TMS_ORDER_TN;
+    if (plain.device == TMS_DEVICE_CUDA)
+        plain.y_type = TMS_BF16; /* as the tuner measures */
+    tmsi_spmm_terms(&tmsi_spmm_table_of(hardware).kernels[i], &plain, nearest->t, hardware, terms);
+    return nearest->us / tmsi_tuning_time(terms, tuning->price[i]);
+}
+
 double tmsi_spmm_cost(int32_t i, const tms_spmm_problem *problem, int64_t t,
                       const tmsi_hardware *hardware, const tmsi_tuning *tuning) {
     const double *price = tuning->price[i];
-    double terms[TMSI_TERM_COUNT];
+    double terms[TMSI_TERM_COUNT], us;
     bool is_priced = false;
 
-    tmsi_spmm_terms(&tmsi_spmm_table_of(hardware).kernels[i], problem, t, hardware, terms);
-    for (int term = 0; term < TMSI_TERM_COUNT; term++) {
+    for (int term = 0; term < TMSI_TERM_COUNT; term++)
         is_priced |= price[term] > 0.0;
-        terms[term] *= price[term];
-    }
     if (!is_priced)
         return INFINITY;
-    return terms[TMSI_TERM_LAUNCH] +
-           fmax(terms[TMSI_TERM_BLOCK] + terms[TMSI_TERM_TILE], terms[TMSI_TERM_MEMORY]) +
-           terms[TMSI_TERM_PASS] + terms[TMSI_TERM_MODEL];
+    tmsi_spmm_terms(&tmsi_spmm_table_of(hardware).kernels[i], problem, t, hardware, terms);
+    us = tmsi_tuning_time(terms, price);
+    return tuning->point_count > 0 ? us * correction(i, problem, t, hardware, tuning) : us;
 }
 
 bool tmsi_spmm_fits_any(const tms_spmm_problem *problem) {

@@ -54,6 +54,32 @@ done:
     return status;
 }
 
+tms_status tmsi_spmm_plan_force(tms_context *context, const tms_spmm_problem *problem,
+                                const tmsi_spmm_kernel *kernel, tms_spmm_plan **out_plan) {
+    const tmsi_machine machine = tmsi_spmm_machine(context, problem);
+    tms_spmm_plan *plan = NULL;
+    tms_status status = TMS_OK;
+
+    TMS_TRY(tmsi_alloc(context, 1, sizeof *plan, &plan));
+    plan->context = context;
+    plan->problem = *problem;
+    plan->layout.struct_size = sizeof plan->layout;
+    plan->layout.n = problem->n;
+    plan->layout.k = problem->k;
+    plan->layout.part_count = 1;
+    plan->layout.parts[0] = tmsi_spmm_wanted_part(kernel, problem, machine.hardware);
+    plan->range_count = 1;
+    plan->ranges[0].last = problem->t_max;
+    plan->ranges[0].choice.kernel = kernel;
+    plan->ranges[0].choice.part = plan->layout.parts[0];
+    TMS_TRY(tmsi_spmm_plan_ready(plan));
+    *out_plan = plan;
+    plan = NULL;
+done:
+    tmsi_spmm_plan_destroy(plan);
+    return status;
+}
+
 void tmsi_spmm_plan_destroy(tms_spmm_plan *plan) {
     if (plan == NULL)
         return;

@@ -1,5 +1,6 @@
 #include "spmm/tuning.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -39,6 +40,16 @@ const char *tmsi_term_name(tmsi_term term) {
 #undef TMSI_TERM_NAME
     };
     return names[term];
+}
+
+double tmsi_tuning_time(const double terms[TMSI_TERM_COUNT], const double price[TMSI_TERM_COUNT]) {
+    double us[TMSI_TERM_COUNT];
+
+    for (int i = 0; i < TMSI_TERM_COUNT; i++)
+        us[i] = terms[i] * price[i];
+    return us[TMSI_TERM_LAUNCH] +
+           fmax(us[TMSI_TERM_BLOCK] + us[TMSI_TERM_TILE], us[TMSI_TERM_MEMORY]) +
+           us[TMSI_TERM_PASS] + us[TMSI_TERM_MODEL];
 }
 
 bool tmsi_tuning_matches(const char *pattern, const char *kernel) {

@@ -54,17 +54,35 @@ extern const int32_t tmsi_chip_count;
 
 enum { TMSI_TUNING_KERNELS_MAX = 256 };
 
-/* Prices of one machine's kernels, by their place in tmsi_spmm_table_of(hardware). A kernel without
- * a price has none above 0, and is taken only where nothing else fits. */
+/* A measured time of a kernel (by its place in the table) for a plain product. */
+typedef struct tmsi_tuning_point {
+    int32_t kernel;
+    int64_t t, k, n;
+    double us;
+} tmsi_tuning_point;
+
+/* Prices of one machine's kernels, by their place in tmsi_spmm_table_of(hardware), and measured
+ * times, in the order of their t. A kernel without a price has none above 0, and is taken only
+ * where nothing else fits. */
 typedef struct tmsi_tuning {
-    char source[96]; /* "H100", "H100, scaled to 108 multiprocessors ..." */
+    char source[96]; /* "H100", "H100, multiprocessors' times x 1.4 ..." */
     double price[TMSI_TUNING_KERNELS_MAX][TMSI_TERM_COUNT];
+    int32_t point_count;
+    tmsi_tuning_point *points; /* behind the table, in the same memory */
 } tmsi_tuning;
 
 /* The table that the library itself has for a machine: the chip's own where its name and number of
  * multiprocessors agree; for other GPUs the first chip's, its times on a multiprocessor scaled by
  * the clocks and those of memory by the bandwidths; for a CPU a price of 1 for every kernel. */
 void tmsi_tuning_fill(const tmsi_hardware *hardware, tmsi_tuning *out);
+
+/* The same, changed by what a text (docs/tuning.md; NULL: none) says of that machine.
+ * TMS_ERR_FORMAT with the line where it is malformed. The caller frees *out. */
+tms_status tmsi_tuning_create(tms_context *context, const tmsi_hardware *hardware, const char *text,
+                              size_t text_bytes, tmsi_tuning **out);
+
+/* Microseconds of so many terms at such prices. */
+double tmsi_tuning_time(const double terms[TMSI_TERM_COUNT], const double price[TMSI_TERM_COUNT]);
 
 /* Whether a price's name stands for a kernel's. */
 bool tmsi_tuning_matches(const char *pattern, const char *kernel);

@@ -11,7 +11,8 @@ folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 PATH=$(dirname "$2"):$PATH
 export PATH TAMIS_TESTS=$(cd "$(dirname "$script")/.." && pwd) LC_ALL=C
-unset TMS_ISA TMS_THREADS
+unset TMS_ISA TMS_THREADS TMS_CUBLASLT
+export TMS_TUNING= XDG_CACHE_HOME=
 cd "$folder" || exit 1
 mkdir work
 (cd work && bash "$script" > ../printed 2>&1)

@@ -46,6 +46,7 @@ bool gpu_kernel_is_right(const tmsi_spmm_kernel *kernel, gpu_product *product, c
     gpu_product_bind(product, &plan, gpu_ground_image(product->ground, gpu_context, &plan.layout));
     assert_ok(tms_spmm_plan_run(&plan, &product->args, NULL));
     gpu_wait(kernel->name);
+    tmsi_spmm_plan_unready(&plan);
     gpu_case_count++;
     return gpu_product_is_right(product, message);
 }

@@ -150,8 +150,8 @@ tms_status tmsi_gpu_clock_open(tms_context *context, tmsi_gpu_clock **out) {
     tms_status status = TMS_OK;
 
     TMS_TRY(tmsi_alloc(context, 1, sizeof *clock, &clock));
-    TMS_TRY(check("making a stream",
-                  cudaStreamCreateWithFlags(&clock->stream, cudaStreamNonBlocking)));
+    TMS_TRY(
+        check("making a stream", cudaStreamCreateWithFlags(&clock->stream, cudaStreamNonBlocking)));
     TMS_TRY(check("making an event", cudaEventCreate(&clock->first)));
     TMS_TRY(check("making an event", cudaEventCreate(&clock->last)));
     *out = clock;

@@ -29,8 +29,8 @@ typedef struct tmsi_gpu_work {
     void *self;
 } tmsi_gpu_work;
 
-/* The GPU's time of one call, in microseconds: calls run back to back for at least warm_us, which do
- * not count, and then for at least timed_us. */
+/* The GPU's time of one call, in microseconds: calls run back to back for at least warm_us, which
+ * do not count, and then for at least timed_us. */
 tms_status tmsi_gpu_time(tms_context *context, tmsi_gpu_clock *clock, const tmsi_gpu_work *work,
                          double warm_us, double timed_us, double *out_us);
 

@@ -1,0 +1,123 @@
+#include "measure/fit.h"
+
+#include <math.h>
+#include <string.h>
+
+enum { N = TMSI_TERM_COUNT, TURNS = 30 };
+
+/* A pull towards the prior, so weak that it decides only what samples leave open. */
+static const double PULL = 1e-6;
+
+/* The terms that count in a sample under such prices: of steps and memory the slower. */
+static void binding(const tmsi_sample *sample, const double price[N], double out[N]) {
+    const double steps = sample->terms[TMSI_TERM_BLOCK] * price[TMSI_TERM_BLOCK] +
+                         sample->terms[TMSI_TERM_TILE] * price[TMSI_TERM_TILE];
+    const double memory = sample->terms[TMSI_TERM_MEMORY] * price[TMSI_TERM_MEMORY];
+
+    memcpy(out, sample->terms, N * sizeof *out);
+    if (memory > steps)
+        out[TMSI_TERM_BLOCK] = out[TMSI_TERM_TILE] = 0.0;
+    else
+        out[TMSI_TERM_MEMORY] = 0.0;
+}
+
+/* Solves a x = b for a symmetric positive definite a of the rows in `use`, by Cholesky; others get
+ * 0. */
+static void solve(double a[N][N], const double b[N], const bool use[N], double x[N]) {
+    double l[N][N] = {{0.0}};
+
+    for (int i = 0; i < N; i++)
+        for (int j = 0; j <= i && use[i]; j++) {
+            double sum = a[i][j];
+
+            if (!use[j])
+                continue;
+            for (int m = 0; m < j; m++)
+                sum -= l[i][m] * l[j][m];
+            l[i][j] = i == j ? sqrt(sum) : sum / l[j][j];
+        }
+    for (int i = 0; i < N; i++) {
+        x[i] = use[i] ? b[i] : 0.0;
+        for (int m = 0; m < i && use[i]; m++)
+            x[i] -= l[i][m] * x[m];
+        x[i] = use[i] ? x[i] / l[i][i] : 0.0;
+    }
+    for (int i = N - 1; i >= 0; i--) {
+        for (int m = i + 1; m < N && use[i]; m++)
+            x[i] -= l[m][i] * x[m];
+        x[i] = use[i] ? x[i] / l[i][i] : 0.0;
+    }
+}
+
+/* One turn: the sides as they bind now, columns scaled to length 1, the most negative price struck
+ * out until none is left. */
+static void turn(const tmsi_sample *samples, int64_t count, const double prior[N],
+                 double price[N]) {
+    double a[N][N] = {{0.0}}, b[N] = {0.0}, scale[N], x[N];
+    bool use[N];
+
+    for (int64_t s = 0; s < count; s++) {
+        double row[N];
+
+        binding(&samples[s], price, row);
+        for (int i = 0; i < N; i++) {
+            for (int j = 0; j < N; j++)
+                a[i][j] += row[i] * row[j] / (samples[s].us * samples[s].us);
+            b[i] += row[i] / samples[s].us;
+        }
+    }
+    for (int i = 0; i < N; i++) {
+        scale[i] = a[i][i] > 0.0 ? sqrt(a[i][i]) : 1.0;
+        use[i] = a[i][i] > 0.0;
+    }
+    for (int i = 0; i < N; i++) {
+        for (int j = 0; j < N; j++)
+            a[i][j] /= scale[i] * scale[j];
+        a[i][i] += PULL;
+        b[i] = b[i] / scale[i] + PULL * prior[i] * scale[i];
+    }
+    for (;;) {
+        int worst = -1;
+
+        solve(a, b, use, x);
+        for (int i = 0; i < N; i++)
+            if (use[i] && x[i] < 0.0 && (worst < 0 || x[i] < x[worst]))
+                worst = i;
+        if (worst < 0)
+            break;
+        use[worst] = false;
+    }
+    for (int i = 0; i < N; i++)
+        if (a[i][i] > 2.0 * PULL) /* some sample depends on it */
+            price[i] = x[i] / scale[i];
+}
+
+static double error_of(const tmsi_sample *samples, int64_t count, const double price[N]) {
+    double sum = 0.0;
+
+    for (int64_t s = 0; s < count; s++) {
+        const double error = tmsi_tuning_time(samples[s].terms, price) / samples[s].us - 1.0;
+        sum += error * error;
+    }
+    return count > 0 ? sqrt(sum / (double)count) : 0.0;
+}
+
+double tmsi_fit(const tmsi_sample *samples, int64_t count, const double prior[TMSI_TERM_COUNT],
+                double out[TMSI_TERM_COUNT]) {
+    double price[N], best_error;
+
+    memcpy(price, prior, sizeof price);
+    memcpy(out, prior, sizeof price);
+    best_error = error_of(samples, count, price);
+    for (int i = 0; i < TURNS; i++) { /* sides may swap for ever: the best turn counts */
+        double error;
+
+        turn(samples, count, prior, price);
+        error = error_of(samples, count, price);
+        if (error >= best_error)
+            continue;
+        best_error = error;
+        memcpy(out, price, sizeof price);
+    }
+    return best_error;
+}

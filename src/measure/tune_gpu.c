@@ -1,0 +1,112 @@
+/* Every kernel of the GPU over a grid of 2:4 products in each type, and over the shapes asked for.
+ */
+#include <string.h>
+
+#include "base/memory.h"
+#include "measure/gpu_case.h"
+#include "measure/tune.h"
+
+/* n and k: small layers to large ones, square, wide and deep. Tokens, from decoding to training. */
+static const int64_t weights[][2] = {{1024, 1024}, {3072, 1024}, {1536, 6144},
+                                     {6144, 2048}, {4096, 4096}, {8192, 8192}};
+static const int64_t tokens[] = {1, 8, 24, 64, 160, 384, 1024, 3072, 8192};
+static const tms_dtype types[] = {TMS_BF16, TMS_E4M3, TMS_I8}; /* f16 runs as bf16 */
+
+#define COUNT_OF(array) ((int64_t)(sizeof(array) / sizeof(array)[0]))
+
+/* Microseconds that are not counted, and that are: all in turns keep the GPU at its sustained
+ * clock. */
+static const double warm_us = 2000.0, timed_us = 4000.0;
+/* A kernel so many times slower than the best is not measured with more tokens. */
+static const double hopeless = 8.0;
+
+typedef struct grid {
+    tmsi_tuner *tuner;
+    tmsi_gpu_clock *clock;
+    double *last_us; /* of each kernel with the tokens before; 0: not measured */
+    double least_us; /* of them */
+} grid;
+
+static tms_spmm_problem problem_of(tms_dtype type, int64_t n, int64_t k, int64_t t) {
+    tms_spmm_problem problem = tms_spmm_problem_default();
+
+    problem.n = n;
+    problem.k = k;
+    problem.t_max = t;
+    problem.format = TMS_FORMAT_NM;
+    problem.keep = 2;
+    problem.group = 4;
+    problem.density = 0.5;
+    problem.x_type = problem.w_type = type;
+    problem.y_type = TMS_BF16;
+    problem.device = TMS_DEVICE_CUDA;
+    return problem;
+}
+
+int64_t tmsi_tune_gpu_products(const tmsi_tuner *tuner) {
+    return COUNT_OF(types) *
+           (COUNT_OF(weights) * COUNT_OF(tokens) + (int64_t)tuner->desc->shape_count);
+}
+
+/* All kernels that still have hope, with t tokens. */
+static tms_status measure_tokens(grid *self, tmsi_gpu_case *product, int64_t t, bool is_asked) {
+    tmsi_tuner *tuner = self->tuner;
+    const double least_before = self->least_us;
+    tms_status status;
+
+    TMS_TRY(tmsi_tune_step(tuner));
+    self->least_us = 0.0;
+    for (int32_t i = 0; i < tuner->table.count; i++) {
+        const tmsi_spmm_kernel *kernel = &tuner->table.kernels[i];
+        double us = 0.0;
+
+        if (!tmsi_gpu_case_serves(product, kernel) || self->last_us[i] > hopeless * least_before)
+            continue;
+        TMS_TRY(tmsi_gpu_case_time(product, kernel, t, warm_us, timed_us, &us));
+        self->last_us[i] = us;
+        if (self->least_us == 0.0 || us < self->least_us)
+            self->least_us = us;
+        TMS_TRY(tmsi_tune_keep(tuner, i, &product->problem, t, us, is_asked));
+    }
+done:
+    return status;
+}
+
+static tms_status measure_weight(grid *self, tms_dtype type, int64_t n, int64_t k,
+                                 const int64_t *ts, int64_t t_count, bool is_asked) {
+    const tms_spmm_problem problem = problem_of(type, n, k, ts[t_count - 1]);
+    tmsi_tuner *tuner = self->tuner;
+    tmsi_gpu_case product = {0};
+    tms_status status;
+
+    memset(self->last_us, 0, (size_t)tuner->table.count * sizeof *self->last_us);
+    self->least_us = 0.0;
+    TMS_TRY(tmsi_gpu_case_open(tuner->context, self->clock, &problem, &product));
+    for (int64_t t = 0; t < t_count; t++)
+        TMS_TRY(measure_tokens(self, &product, ts[t], is_asked));
+done:
+    tmsi_gpu_case_close(&product);
+    return status;
+}
+
+tms_status tmsi_tune_gpu(tmsi_tuner *tuner) {
+    const tms_tune_desc *desc = tuner->desc;
+    grid self = {tuner, NULL, NULL, 0.0};
+    tms_status status;
+
+    TMS_TRY(tmsi_alloc(tuner->context, (size_t)tuner->table.count, sizeof *self.last_us,
+                       &self.last_us));
+    TMS_TRY(tmsi_gpu_clock_open(tuner->context, &self.clock));
+    for (int64_t d = 0; d < COUNT_OF(types); d++) {
+        for (int64_t w = 0; w < COUNT_OF(weights); w++)
+            TMS_TRY(measure_weight(&self, types[d], weights[w][0], weights[w][1], tokens,
+                                   COUNT_OF(tokens), false));
+        for (int32_t s = 0; s < desc->shape_count; s++)
+            TMS_TRY(measure_weight(&self, types[d], desc->shapes[s].n, desc->shapes[s].k,
+                                   &desc->shapes[s].t, 1, true));
+    }
+done:
+    tmsi_gpu_clock_close(tuner->context, self.clock);
+    tmsi_free(tuner->context, self.last_us);
+    return status;
+}
