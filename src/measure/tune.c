@@ -143,29 +143,35 @@ static void put_table(text *out, const tmsi_tuner *tuner) {
     }
 }
 
-/* What a table that is there says of other machines stays; one that cannot be read is refused,
- * since it may be something else. */
-static tms_status put_others(text *out, const tmsi_tuner *tuner, const tmsi_mapping *old) {
-    tmsi_tuning *checked = NULL;
+/* What a table that is there says of other machines stays. */
+static void put_others(text *out, const tmsi_tuner *tuner, const tmsi_mapping *old) {
+    const char *own = tuner->machine.hardware->name;
     bool is_other = false;
-    tms_status status = TMS_OK;
 
-    if (old->bytes == 0)
-        return TMS_OK;
-    TMS_TRY(tmsi_tuning_create(tuner->context, tuner->machine.hardware, (const char *)old->data,
-                               old->bytes, &checked));
     for (size_t at = 0; at < old->bytes;) {
         const char *line = (const char *)old->data + at;
         const char *end = memchr(line, '\n', old->bytes - at);
         const size_t length = end != NULL ? (size_t)(end - line) : old->bytes - at;
 
         if (length > 7 && memcmp(line, "device ", 7) == 0)
-            is_other = strlen(tuner->machine.hardware->name) != length - 7 ||
-                       memcmp(line + 7, tuner->machine.hardware->name, length - 7) != 0;
+            is_other = strlen(own) != length - 7 || memcmp(line + 7, own, length - 7) != 0;
         if (is_other)
             put(out, "%.*s\n", (int)length, line);
         at += length + 1;
     }
+}
+
+/* The table that is there, if any. One that is malformed is refused: it may be something else. */
+static tms_status read_old(const tmsi_tuner *tuner, tmsi_mapping *out) {
+    tmsi_tuning *checked = NULL;
+    tms_status status = TMS_OK;
+
+    if (tmsi_path_look(tuner->desc->out) != TMSI_PATH_FILE)
+        return TMS_OK;
+    TMS_TRY(tmsi_file_map(tuner->desc->out, out));
+    if (out->bytes > 0)
+        TMS_TRY(tmsi_tuning_create(tuner->context, tuner->machine.hardware, (const char *)out->data,
+                                   out->bytes, &checked));
 done:
     tmsi_free(tuner->context, checked);
     return status;
@@ -177,14 +183,13 @@ static tms_status write_table(const tmsi_tuner *tuner) {
     text out = {0};
     tms_status status = TMS_OK;
 
-    if (tmsi_path_look(path) == TMSI_PATH_FILE)
-        TMS_TRY(tmsi_file_map(path, &old));
+    TMS_TRY(read_old(tuner, &old));
     out.room =
         old.bytes + LINE_BYTES * ((size_t)tuner->table.count * 2 + (size_t)tuner->point_count + 8);
     TMS_TRY(tmsi_alloc(tuner->context, out.room, 1, &out.bytes));
     put(&out, "tamis-tuning 1\n");
     put_table(&out, tuner);
-    TMS_TRY(put_others(&out, tuner, &old));
+    put_others(&out, tuner, &old);
     TMS_TRY(tmsi_file_write(tuner->context, path, true, out.bytes, out.used));
 done:
     tmsi_file_unmap(&old);
@@ -192,9 +197,18 @@ done:
     return status;
 }
 
-/* A path that cannot be written is better known before the measuring. */
+/* What cannot be written is better known before the measuring. */
 static tms_status check_out(const tmsi_tuner *tuner) {
-    return tuner->desc->out != NULL ? tmsi_writer_check(tuner->desc->out, true) : TMS_OK;
+    tmsi_mapping old = {0};
+    tms_status status = TMS_OK;
+
+    if (tuner->desc->out == NULL)
+        return TMS_OK;
+    TMS_TRY(tmsi_writer_check(tuner->desc->out, true));
+    TMS_TRY(read_old(tuner, &old));
+done:
+    tmsi_file_unmap(&old);
+    return status;
 }
 
 tms_status tmsi_tune_run(tms_context *context, const tms_tune_desc *desc, tms_bench_sink sink,

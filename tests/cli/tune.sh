@@ -20,7 +20,7 @@ export XDG_CACHE_HOME=$PWD/cache
 tamis tune --threads 1 --json | grep -c '"op": "spmm"'
 ls cache/tamis
 printf 'tamis-tuning 1\nnonsense\n' > cache/tamis/tuning.txt
-try version | sed "s|$PWD|.|"
+try version 2>&1 | sed "s|$PWD|.|"
 try tune --device gpu
 try tune --device cuda:x
 try tune --device cpu --device cuda
