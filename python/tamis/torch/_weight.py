@@ -41,6 +41,12 @@ from .. import _context, _core
 from . import _images, _ops
 from ._formats import INDEX_NAMES, Shape, to_dense
 
+# What an eager call asks, without the look-ups: forward is on the way of every layer.
+_is_compiling = torch.compiler.is_compiling
+_is_grad_enabled = torch.is_grad_enabled
+_any_autocast = torch._C._is_any_autocast_enabled
+_product = _ops.product
+
 ACTIVATIONS = ("none", "relu", "relu2", "gelu", "gelu_tanh", "silu")
 
 
@@ -228,7 +234,7 @@ class SparseWeight(nn.Module):
         residual: Tensor | None = None,
         gate: bool = False,
     ) -> Tensor:
-        if torch.compiler.is_compiling():
+        if _is_compiling():
             return self._traced(x, bias, activation, residual, gate)
         if _any_autocast():
             x, residual = _autocast(x), None if residual is None else _autocast(residual)
@@ -241,7 +247,7 @@ class SparseWeight(nn.Module):
             or ready.dtype is not x.dtype
         ):
             ready = self._prepare(x)
-        if torch.is_grad_enabled() and self._wants_grad(x, bias, residual):
+        if _is_grad_enabled() and self._wants_grad(x, bias, residual):
             return self._differentiable(x, bias, activation, residual, gate, ready.kind)
         if bias is not None and bias.dtype is not torch.float32:
             if ready.bias is not bias or (
@@ -251,7 +257,7 @@ class SparseWeight(nn.Module):
             bias = self._buffers["bias32"]
         if gate and not ready.fuses_gate:
             return self._composed(x, bias, activation, residual, ready.kind)
-        return _ops.product(  # type: ignore[no-any-return]
+        return _product(  # type: ignore[no-any-return]
             x,
             self._buffers["image"],
             bias,
@@ -469,9 +475,6 @@ class SparseWeight(nn.Module):
         fresh = torch.empty_like(values, dtype=self.dtype, device=self.device)
         self.values = nn.Parameter(fresh, self.values.requires_grad)
         self._buffers["columns"] = torch.empty_like(columns, device=self.device)
-
-
-_any_autocast = torch._C._is_any_autocast_enabled
 
 
 def _autocast(x: Tensor) -> Tensor:
