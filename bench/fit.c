@@ -1,0 +1,173 @@
+/* Prices of GPU kernels from rows of JSON: what `tamis tune --json` or `bench_gpu tiles` printed.
+ *
+ *     bench_fit DEVICE PROCESSORS < rows.jsonl
+ *
+ * prints rows for src/spmm/cuda/tuning/<chip>.def, each with how far the model is off its times
+ * (root of the mean square), and at the end how much longer than the fastest the chosen kernels
+ * took. bf16 stands for f16 too. No GPU is needed. */
+#include <jansson.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/dtype.h"
+#include "measure/fit.h"
+#include "spmm/kernel.h"
+
+enum { ROWS_MAX = 20000 };
+
+typedef struct row {
+    int32_t kernel;
+    tms_dtype type;
+    int64_t t, k, n;
+    double us, modelled_us;
+} row;
+
+static tmsi_hardware hardware = {"", 0, 0, 0, TMS_ISA_ALL, 0, 50 << 20, 0, 132, 0, 0};
+static tmsi_spmm_table table;
+static row rows[ROWS_MAX];
+static int row_count;
+
+static tms_spmm_problem problem_of(const row *r) {
+    tms_spmm_problem problem = tms_spmm_problem_default();
+
+    problem.n = r->n;
+    problem.k = r->k;
+    problem.t_max = r->t;
+    problem.format = TMS_FORMAT_NM;
+    problem.keep = 2;
+    problem.group = 4;
+    problem.density = 0.5;
+    problem.x_type = problem.w_type = r->type;
+    problem.y_type = TMS_BF16;
+    problem.device = TMS_DEVICE_CUDA;
+    return problem;
+}
+
+/* False for rows of rivals, of fused epilogues and of kernels that are gone. */
+static bool read_row(const char *line, row *out) {
+    json_t *object = json_loads(line, 0, NULL);
+    const char *kernel = NULL, *dtype = NULL, *epilogue = "none";
+    json_int_t t = 0, k = 0, n = 0;
+    bool is_good = json_unpack(object, "{s:s, s:s, s:I, s:I, s:I, s:F}", "kernel", &kernel, "dtype",
+                               &dtype, "t", &t, "k", &k, "n", &n, "us", &out->us) == 0;
+
+    json_unpack(object, "{s:s}", "epilogue", &epilogue);
+    out->kernel = -1;
+    for (int32_t i = 0; is_good && i < table.count; i++)
+        if (strcmp(table.kernels[i].name, kernel) == 0)
+            out->kernel = i;
+    out->type = TMS_BF16;
+    for (int d = 0; is_good && d < TMS_DTYPE_COUNT; d++)
+        if (strcmp(tms_dtype_name((tms_dtype)d), dtype) == 0)
+            out->type = (tms_dtype)d;
+    out->t = t, out->k = k, out->n = n;
+    is_good = is_good && out->kernel >= 0 && out->us > 0.0 && strcmp(epilogue, "none") == 0;
+    json_decref(object);
+    return is_good;
+}
+
+static void read_rows(void) {
+    static char line[1 << 16];
+
+    while (row_count < ROWS_MAX && fgets(line, sizeof line, stdin) != NULL)
+        row_count += read_row(line, &rows[row_count]);
+}
+
+/* "spmm_nm24_*16_64x64_sm90" for bf16. */
+static void print_name(const char *kernel) {
+    const char *type = strstr(kernel, "bf16");
+    char name[80];
+
+    if (type != NULL)
+        snprintf(name, sizeof name, "\"%.*s*%s\",", (int)(type - kernel), kernel, type + 2);
+    else
+        snprintf(name, sizeof name, "\"%s\",", kernel);
+    printf("TMS_PRICE(%-38s", name);
+}
+
+static void fit_kernel(int32_t kernel, const double *prior) {
+    static tmsi_sample samples[ROWS_MAX];
+    double price[TMSI_TERM_COUNT], error;
+    int64_t count = 0;
+    int last = 0;
+
+    for (int i = 0; i < row_count; i++) {
+        const tms_spmm_problem problem = problem_of(&rows[i]);
+
+        if (rows[i].kernel != kernel)
+            continue;
+        tmsi_spmm_terms(&table.kernels[kernel], &problem, rows[i].t, &hardware,
+                        samples[count].terms);
+        samples[count++].us = rows[i].us;
+    }
+    if (count == 0)
+        return;
+    error = tmsi_fit(samples, count, prior, price);
+    for (int term = 0; term < TMSI_TERM_COUNT; term++)
+        last = price[term] > 0.0 ? term : last;
+    print_name(table.kernels[kernel].name);
+    for (int term = 0; term <= last; term++)
+        printf(" %.4f%s", price[term], term < last ? "," : "");
+    printf(") /* %lld times, %.0f %% */\n", (long long)count, 100.0 * error);
+    count = 0;
+    for (int i = 0; i < row_count; i++)
+        if (rows[i].kernel == kernel)
+            rows[i].modelled_us = tmsi_tuning_time(samples[count++].terms, price);
+}
+
+/* Over all products: the time of the kernel that the model prefers over that of the fastest. */
+static void judge(void) {
+    double sum = 0.0, worst = 1.0;
+    int products = 0;
+
+    for (int i = 0; i < row_count; i++) {
+        const row *chosen = &rows[i], *fastest = &rows[i];
+        bool is_first = true;
+
+        for (int j = 0; j < row_count; j++) {
+            const row *r = &rows[j];
+
+            if (r->t != rows[i].t || r->k != rows[i].k || r->n != rows[i].n ||
+                r->type != rows[i].type)
+                continue;
+            is_first = is_first && j >= i;
+            chosen = r->modelled_us < chosen->modelled_us ? r : chosen;
+            fastest = r->us < fastest->us ? r : fastest;
+        }
+        if (!is_first)
+            continue;
+        products++;
+        sum += log(chosen->us / fastest->us);
+        worst = fmax(worst, chosen->us / fastest->us);
+        if (chosen->us > 1.1 * fastest->us)
+            printf("/* %s t %lld k %lld n %lld: %s, %.1f us, for %s, %.1f us */\n",
+                   tms_dtype_name(rows[i].type), (long long)rows[i].t, (long long)rows[i].k,
+                   (long long)rows[i].n, table.kernels[chosen->kernel].name, chosen->us,
+                   table.kernels[fastest->kernel].name, fastest->us);
+    }
+    printf(
+        "/* %d products: the chosen took %.1f %% longer than the fastest in the mean, %.0f %% at "
+        "most */\n",
+        products, 100.0 * (exp(sum / products) - 1.0), 100.0 * (worst - 1.0));
+}
+
+int main(int argc, char **argv) {
+    tmsi_tuning tuning;
+
+    if (argc != 3) {
+        fprintf(stderr, "usage: bench_fit DEVICE PROCESSORS < rows.jsonl\n");
+        return 2;
+    }
+    snprintf(hardware.name, sizeof hardware.name, "%s", argv[1]);
+    hardware.processors = (int32_t)strtol(argv[2], NULL, 10);
+    table = tmsi_spmm_table_of(&hardware);
+    tmsi_tuning_fill(&hardware, &tuning);
+    read_rows();
+    for (int32_t i = 0; i < table.count; i++)
+        fit_kernel(i, tuning.price[i]);
+    if (row_count > 0)
+        judge();
+    return row_count > 0 ? 0 : 1;
+}
