@@ -1,6 +1,7 @@
-/* Choice: for a fixed list of problems and described machines, the parts and the kernel of every
- * range of T stand in golden/choose.txt, so that a change of a cost model shows in review.
- *     build/test_choose --update        writes the file anew */
+/* Choice: for fixed lists of problems and described machines, the parts and the kernel of every
+ * range of T stand in golden/choose*.txt, a file for the CPUs and one for each GPU's tuning table,
+ * so that a change of a cost model or a price shows in review. build/test_choose --update writes
+ * the files anew */
 #define _GNU_SOURCE /* open_memstream */
 #include <inttypes.h>
 #include <stdio.h>
@@ -11,7 +12,6 @@
 #include "spmm/problem.h"
 #include "support/support.h"
 
-#define GOLDEN          TESTS_DIR "/golden/choose.txt"
 #define COUNT_OF(array) (sizeof(array) / sizeof(array)[0])
 
 /* Machines as the choice sees them; none of them need be this one. */
@@ -21,15 +21,28 @@ static const tmsi_hardware hardware[] = {
     {"EPYC Zen 5", 26, 2, 1, TMS_ISA_AVX2 | TMS_ISA_AVX512, 48 << 10, 1 << 20, 32 << 20, 0, 0, 0},
 };
 
-static tmsi_tuning tunings[COUNT_OF(hardware)];
-static tmsi_machine machines[COUNT_OF(hardware)];
+/* The same for GPUs: with cuBLASLt, but for the last one. */
+static const tmsi_hardware gpu_hardware[] = {
+    {"NVIDIA H100 80GB HBM3", 0, 0, 0, TMS_ISA_ALL, 0, 50 << 20, 0, 132, 1980, 3352},
+    {"NVIDIA H200", 0, 0, 0, TMS_ISA_ALL, 0, 50 << 20, 0, 132, 1980, 4800},
+    {"NVIDIA A100-SXM4-80GB", 0, 0, 0, TMS_ISA_SM80, 0, 40 << 20, 0, 108, 1410, 2039},
+};
+
+enum { GPUS = COUNT_OF(gpu_hardware) };
+static tmsi_tuning tunings[COUNT_OF(hardware)], gpu_tunings[GPUS];
+static tmsi_machine machines[COUNT_OF(hardware)], gpus[GPUS];
+
+static void make_machine(const tmsi_hardware *described, tmsi_tuning *tuning, tmsi_machine *out) {
+    tmsi_tuning_fill(described, tuning);
+    out->hardware = described;
+    out->tuning = tuning;
+}
 
 static void make_machines(void) {
-    for (size_t m = 0; m < COUNT_OF(hardware); m++) {
-        tmsi_tuning_fill(&hardware[m], &tunings[m]);
-        machines[m].hardware = &hardware[m];
-        machines[m].tuning = &tunings[m];
-    }
+    for (size_t m = 0; m < COUNT_OF(hardware); m++)
+        make_machine(&hardware[m], &tunings[m], &machines[m]);
+    for (size_t m = 0; m < GPUS; m++)
+        make_machine(&gpu_hardware[m], &gpu_tunings[m], &gpus[m]);
 }
 
 typedef struct golden_case {
@@ -76,6 +89,25 @@ static const golden_case cases[] = {
     {"empty weight", 64, 64, 3, TMS_FORMAT_CSR, 0.0, 0, 0, TMS_F32, 0, 0, true},
 };
 
+/* Layers of transformers, and few tokens; types, epilogues, kept dense weights. */
+static const golden_case gpu_cases[] = {
+    {"vit-h qkv", 3840, 1280, 16384, TMS_FORMAT_NM, 0.5, 2, 4, TMS_BF16, BIAS, 0, false},
+    {"vit-h proj", 1280, 1280, 16384, TMS_FORMAT_NM, 0.5, 2, 4, TMS_BF16, BIAS | RESIDUAL, 0,
+     false},
+    {"vit-h fc1, dense kept", 5120, 1280, 16384, TMS_FORMAT_NM, 0.5, 2, 4, TMS_BF16, BIAS,
+     TMS_ACT_GELU, true},
+    {"vit-h fc2", 1280, 5120, 16384, TMS_FORMAT_NM, 0.5, 2, 4, TMS_F16, BIAS | RESIDUAL, 0, false},
+    {"llama qkv, dense kept", 12288, 4096, 4096, TMS_FORMAT_NM, 0.5, 2, 4, TMS_BF16, 0, 0, true},
+    {"llama gate up", 22016, 4096, 4096, TMS_FORMAT_NM, 0.5, 2, 4, TMS_BF16, 0, 0, false},
+    {"small, dense kept", 1024, 1024, 8192, TMS_FORMAT_NM, 0.5, 2, 4, TMS_BF16, 0, 0, true},
+    {"square 4k", 4096, 4096, 4096, TMS_FORMAT_NM, 0.5, 2, 4, TMS_BF16, 0, 0, false},
+    {"square 4k, dense kept", 4096, 4096, 4096, TMS_FORMAT_NM, 0.5, 2, 4, TMS_BF16, 0, 0, true},
+    {"square 8k", 8192, 8192, 8192, TMS_FORMAT_NM, 0.5, 2, 4, TMS_BF16, 0, 0, false},
+    {"odd", 1000, 1004, 4096, TMS_FORMAT_NM, 0.5, 2, 4, TMS_BF16, BIAS, TMS_ACT_SILU, false},
+    {"i8", 4096, 4096, 4096, TMS_FORMAT_NM, 0.5, 2, 4, TMS_I8, 0, 0, true},
+    {"e4m3", 4096, 4096, 4096, TMS_FORMAT_NM, 0.5, 2, 4, TMS_E4M3, 0, 0, true},
+};
+
 static tms_spmm_problem problem_of(const golden_case *c) {
     tms_spmm_problem problem = tms_spmm_problem_default();
 
@@ -87,6 +119,8 @@ static tms_spmm_problem problem_of(const golden_case *c) {
     problem.keep = problem.block_rows = c->a;
     problem.group = problem.block_columns = c->b;
     problem.x_type = problem.w_type = problem.y_type = c->dtype;
+    if (c->dtype == TMS_I8 || c->dtype == TMS_E4M3)
+        problem.y_type = TMS_BF16;
     problem.epilogue = c->epilogue;
     problem.activation = c->activation;
     assert_ok(tmsi_spmm_problem_check(&problem));
@@ -102,11 +136,15 @@ static void print_choice(FILE *out, const golden_case *c, const tmsi_machine *ma
     int32_t count = 0;
     tms_layout layout;
 
-    assert_ok(tmsi_spmm_layout_choose(&problem, machine, 1, c->t_max, c->keep_dense, &layout));
+    fprintf(out, "%s | n %" PRId64 " k %" PRId64 " | %s", c->name, c->n, c->k,
+            machine->hardware->name);
+    if (tmsi_spmm_layout_choose(&problem, machine, 1, c->t_max, c->keep_dense, &layout) != TMS_OK) {
+        fprintf(out, " | none\n");
+        return;
+    }
     assert_ok(tmsi_spmm_ranges(&problem, machine, &layout, ranges, &count));
     tmsi_layout_print(&layout, text);
-    fprintf(out, "%s | n %" PRId64 " k %" PRId64 " | %s | %s\n", c->name, c->n, c->k,
-            machine->hardware->name, text);
+    fprintf(out, " | %s\n", text);
     for (int32_t i = 0; i < count; i++) {
         fprintf(out, "    t %" PRId64 "..%" PRId64 ": %s, part %d\n", first, ranges[i].last,
                 ranges[i].choice.kernel->name, ranges[i].choice.part_index);
@@ -114,27 +152,55 @@ static void print_choice(FILE *out, const golden_case *c, const tmsi_machine *ma
     }
 }
 
-static char *print_all(void) {
+/* A golden file: some cases on some machines. */
+typedef struct golden_file {
+    const char *name;
+    const golden_case *cases;
+    size_t case_count;
+    const tmsi_machine *machines;
+    size_t machine_count;
+} golden_file;
+
+static const golden_file files[] = {
+    {"choose.txt", cases, COUNT_OF(cases), machines, COUNT_OF(hardware)},
+    {"choose-h100.txt", gpu_cases, COUNT_OF(gpu_cases), &gpus[0], 1},
+    {"choose-h200.txt", gpu_cases, COUNT_OF(gpu_cases), &gpus[1], 1},
+    {"choose-a100.txt", gpu_cases, COUNT_OF(gpu_cases), &gpus[2], 1},
+};
+
+/* Those of GPUs need a library that has kernels for them. */
+static bool can_print(const golden_file *file) {
+    return tmsi_spmm_table_of(file->machines[0].hardware).count > 0;
+}
+
+static FILE *open_golden(const golden_file *file, const char *mode) {
+    char path[512];
+
+    snprintf(path, sizeof path, "%s/golden/%s", TESTS_DIR, file->name);
+    return fopen(path, mode);
+}
+
+static char *print_all(const golden_file *file) {
     char *text = NULL;
     size_t bytes = 0;
     FILE *out = open_memstream(&text, &bytes);
 
     assert_non_null(out);
-    for (size_t i = 0; i < COUNT_OF(cases); i++)
-        for (size_t m = 0; m < COUNT_OF(machines); m++)
-            print_choice(out, &cases[i], &machines[m]);
+    for (size_t i = 0; i < file->case_count; i++)
+        for (size_t m = 0; m < file->machine_count; m++)
+            print_choice(out, &file->cases[i], &file->machines[m]);
     assert_int_equal(fclose(out), 0);
     return text;
 }
 
 /* Prints the first line that differs. */
-static bool texts_match(const char *got, const char *expected) {
+static bool texts_match(const char *name, const char *got, const char *expected) {
     for (int line = 1; *got != '\0' || *expected != '\0'; line++) {
         size_t got_bytes = strcspn(got, "\n"), expected_bytes = strcspn(expected, "\n");
         if (got_bytes != expected_bytes || memcmp(got, expected, got_bytes) != 0) {
-            print_error("golden/choose.txt line %d is\n%.*s\nbut the choice now is\n%.*s\n"
+            print_error("golden/%s line %d is\n%.*s\nbut the choice now is\n%.*s\n"
                         "(test_choose --update writes it anew)\n",
-                        line, (int)expected_bytes, expected, (int)got_bytes, got);
+                        name, line, (int)expected_bytes, expected, (int)got_bytes, got);
             return false;
         }
         got += got_bytes + (got[got_bytes] == '\n');
@@ -144,20 +210,24 @@ static bool texts_match(const char *got, const char *expected) {
 }
 
 static void choices_are_the_golden_ones(void **state) {
-    char *got = print_all(), *golden = NULL;
-    FILE *file = fopen(GOLDEN, "rb");
-    size_t bytes;
-
     (void)state;
-    assert_non_null(file);
-    golden = calloc(1, 1 << 20);
-    assert_non_null(golden);
-    bytes = fread(golden, 1, (1 << 20) - 1, file);
-    assert_true(bytes > 0);
-    fclose(file);
-    assert_true(texts_match(got, golden));
-    free(got);
-    free(golden);
+    for (size_t f = 0; f < COUNT_OF(files); f++) {
+        char *got, *golden = calloc(1, 1 << 20);
+        FILE *file = open_golden(&files[f], "rb");
+        size_t bytes;
+
+        assert_non_null(file);
+        assert_non_null(golden);
+        bytes = fread(golden, 1, (1 << 20) - 1, file);
+        assert_true(bytes > 0);
+        fclose(file);
+        if (can_print(&files[f])) {
+            got = print_all(&files[f]);
+            assert_true(texts_match(files[f].name, got, golden));
+            free(got);
+        }
+        free(golden);
+    }
 }
 
 static bool has_dense_part(const tms_layout *layout) {
@@ -283,12 +353,18 @@ static void ranges_cover_every_t(void **state) {
 }
 
 static int update(void) {
-    char *text = print_all();
-    FILE *file = fopen(GOLDEN, "wb");
+    for (size_t f = 0; f < COUNT_OF(files); f++) {
+        FILE *file;
+        char *text;
 
-    if (file == NULL || fputs(text, file) < 0 || fclose(file) != 0)
-        return 1;
-    free(text);
+        if (!can_print(&files[f]))
+            continue;
+        text = print_all(&files[f]);
+        file = open_golden(&files[f], "wb");
+        if (file == NULL || fputs(text, file) < 0 || fclose(file) != 0)
+            return 1;
+        free(text);
+    }
     return 0;
 }
 

@@ -72,6 +72,10 @@ static void library_finishes_only_what_it_finishes_as_we_do(void **state) {
         {TMS_BF16, TMS_BF16, 0, TMS_ACT_GELU, false},
         {TMS_BF16, TMS_F32, 0, TMS_ACT_GELU_TANH, false},
         {TMS_BF16, TMS_I8, 0, TMS_ACT_NONE, false},
+        {TMS_BF16, TMS_F16, 0, TMS_ACT_NONE, false},
+        {TMS_BF16, TMS_F32, TMS_EPILOGUE_BIAS, TMS_ACT_NONE, true},
+        {TMS_BF16, TMS_BF16, TMS_EPILOGUE_BIAS, TMS_ACT_NONE, false},
+        {TMS_E4M3, TMS_F16, 0, TMS_ACT_NONE, true},
         {TMS_E4M3, TMS_BF16, 0, TMS_ACT_NONE, true},
         {TMS_I8, TMS_BF16, 0, TMS_ACT_NONE, false},
     };

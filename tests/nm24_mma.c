@@ -292,42 +292,6 @@ static void context_with_a_gpu_has_one_or_says_why_not(void **state) {
     tms_context_destroy(context);
 }
 
-/* An H100 is described, not asked for. */
-static void choice_for_an_h100_is_as_before(void **state) {
-    static const struct {
-        int64_t t, k, n;
-        const char *kernel;
-    } golden[] = {
-        {16384, 1280, 3840, "spmm_nm24_bf16_256x192_sm90"},
-        {16384, 1280, 1280, "spmm_nm24_bf16_128x256_sm90"},
-        {16384, 1280, 5120, "spmm_nm24_bf16_256x160_sm90"},
-        {16384, 5120, 1280, "spmm_nm24_bf16_128x256_sm90"},
-        {4096, 4096, 12288, "spmm_nm24_bf16_256x192_sm90"},
-        {4096, 4096, 4096, "spmm_nm24_bf16_128x256_sm90"},
-        {512, 4096, 12288, "spmm_nm24_bf16_128x128_sm90"},
-        {256, 8192, 8192, "spmm_nm24_bf16_128x128_sm90"},
-        {64, 8192, 8192, "spmm_nm24_bf16_64x64_sm90"},
-        {1, 4096, 4096, "spmm_nm24_bf16_64x64_sm90"},
-    };
-    const tmsi_hardware h100 = {
-        "NVIDIA H100 80GB HBM3", 0, 0, 0, TMS_ISA_SM90, 0, 50 << 20, 0, 132, 0, 0};
-    tmsi_tuning tuning;
-    const tmsi_machine machine = {&h100, &tuning};
-
-    (void)state;
-    if (tmsi_spmm_table_of(&h100).count == 0)
-        skip(); /* built without CUDA */
-    tmsi_tuning_fill(&h100, &tuning);
-    for (size_t i = 0; i < sizeof golden / sizeof golden[0]; i++) {
-        const tms_layout layout = test_layout_mma(golden[i].n, golden[i].k, TMS_BF16);
-        const tms_spmm_problem problem = problem_of(golden[i].n, golden[i].k, TMS_BF16);
-        const tmsi_spmm_choice choice = tmsi_spmm_choose(&problem, golden[i].t, &machine, &layout);
-
-        assert_non_null(choice.kernel);
-        assert_string_equal(choice.kernel->name, golden[i].kernel);
-    }
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(image_holds_every_weight_where_the_formula_says),
@@ -336,7 +300,6 @@ int main(void) {
         cmocka_unit_test(layout_refuses_f32),
         cmocka_unit_test(problem_on_a_gpu_needs_a_context_with_one),
         cmocka_unit_test(context_with_a_gpu_has_one_or_says_why_not),
-        cmocka_unit_test(choice_for_an_h100_is_as_before),
     };
     return cmocka_run_group_tests_name("nm24_mma", tests, NULL, NULL);
 }

@@ -45,6 +45,8 @@ bool tmsi_dense_is_direct(const tms_spmm_problem *problem) {
     if (tmsi_spmm_has(problem, lacks) || tmsi_spmm_is_scaled(problem->y_type) ||
         problem->w_type == TMS_I8)
         return false;
+    if (is_16_bit && problem->w_type != TMS_E4M3 && problem->y_type != problem->w_type)
+        return false; /* it has no bf16 from f16 */
     if (tmsi_spmm_has(problem, TMS_EPILOGUE_BIAS) &&
         (is_16_bit || problem->y_order == TMS_ORDER_NT))
         return false;
