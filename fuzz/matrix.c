@@ -5,6 +5,7 @@
 
 #include "format/element.h"
 #include "format/format.h"
+#include "format/layout.h"
 
 /* Plain memory for the input's numbers; reads past the end give zeros. */
 typedef struct input {
@@ -61,6 +62,44 @@ done:
     free(rows);
 }
 
+/* A 2:4 matrix through an image for sparse tensor cores and back, bit for bit. */
+static void fuzz_image(tms_context *context, const tms_matrix *matrix) {
+    tms_image_desc desc = tms_image_desc_default();
+    tms_part *part = &desc.layout.parts[0];
+    tms_matrix back = *matrix;
+    size_t bytes = 0;
+    void *data = NULL;
+    tms_image image;
+
+    desc.matrices = matrix;
+    desc.count = 1;
+    desc.layout.struct_size = sizeof desc.layout;
+    desc.layout.n = matrix->n;
+    desc.layout.k = matrix->k;
+    desc.layout.part_count = 1;
+    part->id = TMSI_LAYOUT_NM24_MMA;
+    part->version = tmsi_layouts[TMSI_LAYOUT_NM24_MMA].version;
+    part->format = TMS_FORMAT_NM;
+    part->dtype = (int32_t)matrix->dtype;
+    part->keep = matrix->keep;
+    part->group = matrix->group;
+    if (tms_image_bytes(context, &desc, &bytes) != TMS_OK)
+        return; /* other patterns, f32, no weights */
+    data = aligned_alloc(64, bytes);
+    if (data == NULL || tms_image_build(context, &desc, data, bytes, &image) != TMS_OK)
+        abort();
+    allocate_components(&back);
+    desc.matrices = &back;
+    if (tms_image_decode(context, &image, &desc) != TMS_OK)
+        abort();
+    for (int32_t i = 0; i < back.component_count; i++)
+        if (memcmp(back.components[i].data, matrix->components[i].data, back.components[i].bytes) !=
+            0)
+            abort();
+    free_components(&back);
+    free(data);
+}
+
 static void fuzz_weights(tms_context *context, const tms_matrix *shape, input *in) {
     tmsi_element element = tmsi_element_of(shape->dtype);
     tms_format_desc desc = tms_format_desc_default(shape->format);
@@ -88,6 +127,8 @@ static void fuzz_weights(tms_context *context, const tms_matrix *shape, input *i
         }
         if (negative_zeros != 0)
             abort();
+        if (matrix.format == TMS_FORMAT_NM)
+            fuzz_image(context, &matrix);
         free_components(&matrix);
     }
     free(values);
