@@ -1,6 +1,6 @@
 /* Every kernel of the GPU's table against float64, over declared axes: type x shape x epilogue x
- * tokens in full, and by turns y's type and order, how rows lie, and kinds of numbers. A new row is
- * tested by being there. */
+ * tokens x type of y in full, and by turns y's order, how rows lie, and kinds of numbers. A new row
+ * is tested by being there. */
 #include <inttypes.h>
 
 #include "gpu/tests.h"
@@ -65,16 +65,18 @@ static test_kind kind_of(const tms_spmm_problem *problem, uint64_t turn) {
     return kind;
 }
 
-/* y's type and order by turns, the next ones where the kernel has not these. */
-static bool choose_y(const tmsi_spmm_kernel *kernel, uint64_t turn, tms_spmm_problem *problem) {
-    for (uint64_t i = 0; i < 2 * TEST_COUNT(y_types); i++) {
-        problem->y_type = y_types[(turn + i) % TEST_COUNT(y_types)];
-        problem->y_order =
-            (turn / 8 % 4 == 3) != (i >= TEST_COUNT(y_types)) ? TMS_ORDER_NT : TMS_ORDER_TN;
+/* y's order by turns, the other one where the kernel has not this. */
+static bool choose_order(const tmsi_spmm_kernel *kernel, uint64_t turn, tms_spmm_problem *problem) {
+    for (int i = 0; i < 2; i++) {
+        problem->y_order = (turn / 8 % 4 == 3) != (i == 1) ? TMS_ORDER_NT : TMS_ORDER_TN;
         if (kernel->fits(problem))
             return true;
     }
     return false;
+}
+
+static const test_epilogue *epilogue_at(int64_t i) {
+    return i < test_epilogue_count ? &test_epilogues[i] : &more_epilogues[i - test_epilogue_count];
 }
 
 typedef struct tally {
@@ -82,12 +84,18 @@ typedef struct tally {
     int64_t cases, unserved, wrong;
 } tally;
 
+/* One of each axis, by its number in the table. */
+typedef struct place {
+    int type, y_type;
+    int64_t shape, epilogue, tokens;
+} place;
+
 /* The first few wrong cells are printed; the others counted. */
-static void check_cell(tally *self, int64_t cell, int type, int64_t shape,
-                       const test_epilogue *epilogue, int64_t t) {
+static void check_cell(tally *self, int64_t cell, const place *at) {
     static gpu_room room;
     tms_spmm_problem problem =
-        gpu_problem(gpu_types[type], shapes[shape][0], shapes[shape][1], TOKENS_MAX);
+        gpu_problem(gpu_types[at->type], shapes[at->shape][0], shapes[at->shape][1], TOKENS_MAX);
+    const test_epilogue *epilogue = epilogue_at(at->epilogue);
     test_random random;
     gpu_product product;
     char message[512];
@@ -97,13 +105,14 @@ static void check_cell(tally *self, int64_t cell, int type, int64_t shape,
     turn = test_random_u64(&random);
     problem.epilogue = epilogue->bits;
     problem.activation = epilogue->activation;
+    problem.y_type = y_types[at->y_type];
     if ((tmsi_spmm_has(&problem, TMS_EPILOGUE_GATE) && problem.n % 2 != 0) ||
-        !choose_y(self->kernel, turn, &problem)) {
+        !choose_order(self->kernel, turn, &problem)) {
         self->unserved++;
         return;
     }
-    gpu_product_make(&product, &room, ground_of(type, shape, kind_of(&problem, turn >> 8)),
-                     &problem, t,
+    gpu_product_make(&product, &room, ground_of(at->type, at->shape, kind_of(&problem, turn >> 8)),
+                     &problem, tokens[at->tokens],
                      turn >> 40 & 1 ? GPU_ROWS_ALIGNED : (gpu_rows)(turn / 3 % GPU_ROWS_COUNT),
                      turn % 2 == 0, turn >> 16);
     self->cases++;
@@ -113,20 +122,17 @@ static void check_cell(tally *self, int64_t cell, int type, int64_t shape,
         print_message("%s, cell %" PRId64 ": %s\n", self->kernel->name, cell, message);
 }
 
-static const test_epilogue *epilogue_at(int64_t i) {
-    return i < test_epilogue_count ? &test_epilogues[i] : &more_epilogues[i - test_epilogue_count];
-}
-
 static void walk_type(tally *self, int type) {
     const int64_t epilogues = test_epilogue_count + (int64_t)TEST_COUNT(more_epilogues);
-    const int64_t token_count = (int64_t)TEST_COUNT(tokens);
+    const int64_t token_count = (int64_t)TEST_COUNT(tokens), ys = (int64_t)TEST_COUNT(y_types);
 
-    for (int64_t i = 0; i < SHAPE_COUNT * epilogues * token_count; i++) {
+    for (int64_t i = 0; i < SHAPE_COUNT * epilogues * token_count * ys; i++) {
         const int64_t cell = i * GPU_TYPE_COUNT + type; /* the same for every kernel */
+        const place at = {type, (int)(i % ys), i / (epilogues * token_count * ys),
+                          i / (token_count * ys) % epilogues, i / ys % token_count};
 
         if (gpu_option.cell >= 0 ? cell == gpu_option.cell : i % gpu_option.step == 0)
-            check_cell(self, cell, type, i / (epilogues * token_count),
-                       epilogue_at(i / token_count % epilogues), tokens[i % token_count]);
+            check_cell(self, cell, &at);
     }
 }
 

@@ -325,7 +325,7 @@ void gpu_product_reset(gpu_product *self) {
         test_draw_residual(&self->truth, self->args.y, self->args.ldy);
 }
 
-static void print_product(const gpu_product *self, char text[256]) {
+void gpu_product_print(const gpu_product *self, char text[256]) {
     static const char *const activations[] = {"",      " relu",      " relu2",
                                               " gelu", " gelu-tanh", " silu"};
     static const char *const rows[] = {"aligned", "odd rows of y", "odd rows of x and y"};
@@ -348,7 +348,7 @@ bool gpu_product_is_right(const gpu_product *self, char message[512]) {
     test_ground_compare(&self->truth, &self->place, &found);
     if (found.fault == TEST_FAULT_NONE)
         return true;
-    print_product(self, name);
+    gpu_product_print(self, name);
     snprintf(message, 512,
              "%s: %s[%" PRId64 ",%" PRId64 "] is %.9g, but should be %.9g +- %.3g (%" PRId64
              " wrong)",

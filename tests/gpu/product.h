@@ -75,6 +75,8 @@ void gpu_product_bind(gpu_product *product, const tms_spmm_plan *plan, const tms
 /* y back to marks, or to the residual; work to NaNs. */
 void gpu_product_reset(gpu_product *product);
 bool gpu_product_is_right(const gpu_product *product, char message[512]);
+/* "n 7 k 12 t 3 bf16 y i8 epilogue 0x4 gelu, aligned, random". */
+void gpu_product_print(const gpu_product *product, char text[256]);
 /* Rows and bytes of y as it lies. */
 size_t gpu_product_y_bytes(const gpu_product *product);
 
