@@ -19,6 +19,7 @@ from __future__ import annotations
 import argparse
 import copy
 import datetime
+import inspect
 import json
 import time
 from collections.abc import Callable
@@ -85,16 +86,24 @@ class Decoder(nn.Module):
         from transformers import LlamaConfig
         from transformers.models.llama.modeling_llama import LlamaDecoderLayer, LlamaRotaryEmbedding
 
-        config = LlamaConfig(hidden_size=4096, intermediate_size=11008, num_attention_heads=32,
-                             num_key_value_heads=32, num_hidden_layers=count, vocab_size=32)
+        config = LlamaConfig(
+            hidden_size=4096,
+            intermediate_size=11008,
+            num_attention_heads=32,
+            num_key_value_heads=32,
+            num_hidden_layers=count,
+            vocab_size=32,
+        )
         config._attn_implementation = "sdpa"
         self.layers = nn.ModuleList(LlamaDecoderLayer(config, i) for i in range(count))
         self.rotary = LlamaRotaryEmbedding(config)
+        named = inspect.signature(LlamaDecoderLayer.forward).parameters
+        self.cache_name = "cache" if "cache" in named else "past_key_values"
 
     def forward(self, x: torch.Tensor, positions: torch.Tensor, cache: Any = None) -> torch.Tensor:
         places = self.rotary(x, positions)
         for layer in self.layers:
-            x = layer(x, position_embeddings=places, cache=cache)
+            x = layer(x, position_embeddings=places, **{self.cache_name: cache})
         return x
 
 
@@ -115,18 +124,43 @@ def one_token(batch: int, past: int = 1024, layers: int = 4) -> tuple[Any, ...]:
 
 
 CASES = {
-    "vit-h": Case("ViT-H/14, batch 64", timm_model("vit_huge_patch14_224"), images(64, 224),
-                  ["blocks.*"], "blocks", 64 * 257),
-    "vit-l": Case("ViT-L/16, batch 256", timm_model("vit_large_patch16_224"), images(256, 224),
-                  ["blocks.*"], "blocks", 256 * 197),
-    "sam": Case("SAM ViT-H encoder, batch 4", timm_model("samvit_huge_patch16", num_classes=0),
-                images(4, 1024), ["blocks.*"], "blocks", 4 * 4096),
-    "llama-prefill": Case("Llama-7B layers, 4096 tokens", decoder, lambda: prompt(4096),
-                          ["layers.*"], "layers", 4096),
+    "vit-h": Case(
+        "ViT-H/14, batch 64",
+        timm_model("vit_huge_patch14_224"),
+        images(64, 224),
+        ["blocks.*"],
+        "blocks",
+        64 * 257,
+    ),
+    "vit-l": Case(
+        "ViT-L/16, batch 256",
+        timm_model("vit_large_patch16_224"),
+        images(256, 224),
+        ["blocks.*"],
+        "blocks",
+        256 * 197,
+    ),
+    "sam": Case(
+        "SAM ViT-H encoder, batch 4",
+        timm_model("samvit_huge_patch16", num_classes=0),
+        images(4, 1024),
+        ["blocks.*"],
+        "blocks",
+        4 * 4096,
+    ),
+    "llama-prefill": Case(
+        "Llama-7B layers, 4096 tokens", decoder, lambda: prompt(4096), ["layers.*"], "layers", 4096
+    ),
     **{
-        f"llama-{batch}": Case(f"Llama-7B layers, decoding {batch}", decoder,
-                               lambda batch=batch: one_token(batch), ["layers.*"], "layers", batch,
-                               graphs=True)
+        f"llama-{batch}": Case(
+            f"Llama-7B layers, decoding {batch}",
+            decoder,
+            lambda batch=batch: one_token(batch),
+            ["layers.*"],
+            "layers",
+            batch,
+            graphs=True,
+        )
         for batch in (1, 16, 64)
     },
 }
@@ -210,8 +244,14 @@ class Variant:
         return ordered[max(0, off)], ordered[min(n - 1, n - 1 - off)]
 
 
-def build(case: Case, name: str, dense: nn.Module, pruned: nn.Module, args: tuple[Any, ...],
-          regional: bool) -> tuple[Variant, torch.Tensor]:
+def build(
+    case: Case,
+    name: str,
+    dense: nn.Module,
+    pruned: nn.Module,
+    args: tuple[Any, ...],
+    regional: bool,
+) -> tuple[Variant, torch.Tensor]:
     """Makes a variant, runs it once, and gives its output."""
     report = None
     if name.startswith("dense"):
@@ -272,20 +312,38 @@ def rows_of(case: Case, variants: list[Variant], rounds: int) -> list[dict[str, 
     for variant in variants:
         low, high = variant.interval
         is_dense = variant.name.startswith("dense")
-        rows.append({
-            "op": "model", "who": "tamis" if "tamis" in variant.name else "torch",
-            "kernel": variant.name, "format": "dense" if is_dense else "nm",
-            "pattern": "dense" if is_dense else "2:4", "sparsity": 0.0 if is_dense else 0.5,
-            "dtype": "bf16", "isa": "sm90", "threads": None, "t": case.tokens, "k": None, "n": None,
-            "epilogue": None, "state": "sustained", "us": variant.median * 1e3,
-            "us_min": low * 1e3, "us_max": high * 1e3, "rounds": rounds, "quiet": None,
-            "cycles": None, "bytes": None, "resident_bytes": variant.bytes,
-            "ratio_dense": fastest / variant.median if fastest else None,
-            "device": torch.cuda.get_device_name(), "versions": versions(),
-            "commit": tamis.__commit__,
-            "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
-            "label": case.name,
-        })
+        rows.append(
+            {
+                "op": "model",
+                "who": "tamis" if "tamis" in variant.name else "torch",
+                "kernel": variant.name,
+                "format": "dense" if is_dense else "nm",
+                "pattern": "dense" if is_dense else "2:4",
+                "sparsity": 0.0 if is_dense else 0.5,
+                "dtype": "bf16",
+                "isa": "sm90",
+                "threads": None,
+                "t": case.tokens,
+                "k": None,
+                "n": None,
+                "epilogue": None,
+                "state": "sustained",
+                "us": variant.median * 1e3,
+                "us_min": low * 1e3,
+                "us_max": high * 1e3,
+                "rounds": rounds,
+                "quiet": None,
+                "cycles": None,
+                "bytes": None,
+                "resident_bytes": variant.bytes,
+                "ratio_dense": fastest / variant.median if fastest else None,
+                "device": torch.cuda.get_device_name(),
+                "versions": versions(),
+                "commit": tamis.__commit__,
+                "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+                "label": case.name,
+            }
+        )
     return rows
 
 
@@ -302,17 +360,23 @@ def versions() -> str:
 def draw(rows: list[dict[str, Any]]) -> str:
     """A table in Markdown: a line a model, milliseconds with their interval, and the ratio."""
     names = [name for name in VARIANTS if any(row["kernel"] == name for row in rows)]
-    lines = ["| model | " + " | ".join(names) + " | best tamis over best dense |",
-             "|---" * (len(names) + 2) + "|"]
+    lines = [
+        "| model | " + " | ".join(names) + " | best tamis over best dense |",
+        "|---" * (len(names) + 2) + "|",
+    ]
     for label in dict.fromkeys(row["label"] for row in rows):
         mine = {row["kernel"]: row for row in rows if row["label"] == label}
         cells = []
         for name in names:
             row = mine.get(name)
-            cells.append("" if row is None else
-                         f"{row['us'] / 1e3:.3g} ({row['us_min'] / 1e3:.3g}–{row['us_max'] / 1e3:.3g})")
-        best = max((row["ratio_dense"] or 0 for row in mine.values() if row["who"] == "tamis"),
-                   default=0)
+            cells.append(
+                ""
+                if row is None
+                else f"{row['us'] / 1e3:.3g} ({row['us_min'] / 1e3:.3g}-{row['us_max'] / 1e3:.3g})"
+            )
+        best = max(
+            (row["ratio_dense"] or 0 for row in mine.values() if row["who"] == "tamis"), default=0
+        )
         lines.append(f"| {label} | " + " | ".join(cells) + f" | {best:.2f} |")
     return "\n".join(lines)
 

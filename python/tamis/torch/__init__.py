@@ -7,14 +7,15 @@ from ._checkpoint import load_packed, save_packed
 from ._linear import JoinedLinear, SparseConv2d, SparseLinear
 from ._masks import Mask, hold, release
 from ._prune import PruneReport, prune
-from ._schedule import GradualSparsity
 from ._report import SparsifyReport
+from ._schedule import GradualSparsity
 from ._sparsify import refresh, sparsify
 from ._tensor import SparseSemiStructuredTensor, to_sparse_semi_structured
 from ._weight import SparseWeight
-from ._weight_norm import WeightNormSparsifier, apply_fake_sparsity
+from ._weight_norm import FakeSparsity, WeightNormSparsifier, apply_fake_sparsity
 
 __all__ = [
+    "FakeSparsity",
     "GradualSparsity",
     "JoinedLinear",
     "Mask",

@@ -53,7 +53,9 @@ def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     for name, entry in header.items():
         dtype = _DTYPES.get(entry["dtype"])
         if dtype is None:
-            raise _core.UnsupportedError(f'{path}: "{name}" is {entry["dtype"]}, which no layer takes')
+            raise _core.UnsupportedError(
+                f'{path}: "{name}" is {entry["dtype"]}, which no layer takes'
+            )
         begin, end = entry["data_offsets"]
         raw = torch.frombuffer(data, dtype=torch.uint8)[begin:end] if data else torch.empty(0)
         tensors[name] = raw.clone().view(dtype).reshape(entry["shape"])
@@ -88,7 +90,9 @@ def load_packed(
     for file in _files_of(source):
         tensors, metadata = _read(file)
         for name, (about, parts) in _take_packed(tensors, metadata).items():
-            numbers = (about.get(key, 0) for key in ("keep", "group", "block_rows", "block_columns"))
+            numbers = (
+                about.get(key, 0) for key in ("keep", "group", "block_rows", "block_columns")
+            )
             shape = Shape(about["n"], about["k"], *numbers)
             place, _, tensor = name.rpartition(".")
             owner = _find(model, place)
@@ -134,16 +138,20 @@ def _make_weight(
 
 def _row(name: str, weight: SparseWeight) -> SparseRow:
     n, k = weight.shape
-    format = {"nm": f"nm {weight._shape.keep}:{weight._shape.group}"}.get(weight.format, weight.format)
+    format = {"nm": f"nm {weight._shape.keep}:{weight._shape.group}"}.get(
+        weight.format, weight.format
+    )
     dense_bytes = n * k * weight.values.element_size()
-    return SparseRow(name, "linear", n, k, 1 - weight.density, format=format, dense_bytes=dense_bytes)
+    return SparseRow(
+        name, "linear", n, k, 1 - weight.density, format=format, dense_bytes=dense_bytes
+    )
 
 
 def _check_names(model: nn.Module, dense: dict[str, Tensor], sparse: set[str]) -> None:
     """Strictly: every entry of the model is there once, and nothing else."""
     have, want = dense.keys() | sparse, set()
     for name in model.state_dict():
-        place, _, part = name.rpartition(".")
+        place = name.rpartition(".")[0]
         owner = _find(model, place)
         want.add(place if isinstance(owner, SparseWeight) else name)
     for names, text in ((want - have, "lacks"), (have - want, "has, and the model has not,")):
@@ -185,7 +193,9 @@ def _dense_state(model: nn.Module) -> tuple[dict[str, Tensor], dict[str, list[st
             parent = owners[place.rpartition(".")[0]]
             dense = weight.to_dense()
             if isinstance(parent, SparseConv2d):  # safetensors jobs take matrices alone
-                dense = dense.reshape(-1, *parent.kernel_size, parent.in_channels).permute(0, 3, 1, 2)
+                dense = dense.reshape(-1, *parent.kernel_size, parent.in_channels).permute(
+                    0, 3, 1, 2
+                )
             else:
                 formats.setdefault(weight.format, []).append(place)
             state[place] = dense

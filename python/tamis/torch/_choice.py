@@ -92,7 +92,7 @@ def _density(matrix: torch.Tensor, choice: Choice) -> float:
 def _predict(
     device: torch.device,
     format: int,
-    shape: tuple[int, ...],
+    shape: tuple[int, int, int, int, int, int],
     density: float,
     dtype: torch.dtype,
     has_bias: bool,
@@ -101,14 +101,17 @@ def _predict(
 ) -> tuple[str, float]:
     is_cuda = device.type == "cuda"
     number = NUMBERS[dtype if is_cuda else torch.float32]
-    n, k, *kind = shape
+    n, k, keep, group, rows, columns = shape
     kernel, _, us = _core.predict(
         context_of(device),
         format,
         n,
         k,
         density,
-        *kind,  # type: ignore[arg-type]
+        keep,
+        group,
+        rows,
+        columns,
         number,
         number,
         _context.CUDA if is_cuda else _context.CPU,
@@ -129,7 +132,7 @@ def _judge(
     shape = (n, k, choice.keep, choice.group, *choice.block)
     density = round(_density(matrix, choice), 4)
     assert choice.format is not None
-    number = FORMATS.index(choice.format)  # type: ignore[arg-type]
+    number = FORMATS.index(choice.format)
     dense = (n, k, 0, 0, 0, 0)
     for t in tokens:
         rest = (dtype, has_bias, t, tokens[-1])

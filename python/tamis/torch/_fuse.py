@@ -88,11 +88,12 @@ def _replace(graph: fx.Graph, product: fx.Node, last: fx.Node, **changes: Any) -
     for name, value in changes.items():
         args[{"activation": _ACTIVATION, "residual": _RESIDUAL}[name]] = value
     with graph.inserting_before(last):
-        new = graph.call_function(product.target, tuple(args))
+        new = graph.call_function(torch.ops.tamis.product.default, tuple(args))
     new.meta = dict(last.meta)
     last.replace_all_uses_with(new)
     while last is not product:
         before = next(arg for arg in last.args if _leads_to(arg, product))
+        assert isinstance(before, fx.Node)
         graph.erase_node(last)
         last = before
     graph.erase_node(product)

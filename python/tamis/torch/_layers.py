@@ -14,6 +14,7 @@ from __future__ import annotations
 import fnmatch
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import nn
@@ -27,7 +28,8 @@ class Layer:
 
     name: str
     """Path of the module in the model, "blocks.0.mlp.fc1"; "" for the model itself."""
-    owner: nn.Module
+    owner: Any
+    """The module (of a type that is not known here)."""
     kind: str
     """linear, conv2d, conv1d (Hugging Face's) or in_proj."""
     tensor_name: str = "weight"
@@ -123,7 +125,8 @@ def find_layers(model: nn.Module, layers: LayerFilter = None) -> list[Layer]:
         chosen = [layer for layer in found if layers(layer.name, layer.owner)]
         if not chosen:
             raise ValueError(
-                f"layers: the predicate takes none of the model's {len(found)} layers ({_some(found)})"
+                "layers: the predicate takes none of the model's layers, which are "
+                f"{_some(found)}"
             )
         return chosen
     globs = [layers] if isinstance(layers, str) else list(layers)

@@ -52,7 +52,6 @@ class SparseLinear(_SparseLayer):
         self.bias = bias
         self.activation = activation
 
-
     def forward(self, x: Tensor) -> Tensor:
         y: Tensor = self.weight(x, self.bias, self.activation)
         return y
@@ -107,7 +106,7 @@ class SparseConv2d(_SparseLayer):
         self.padding, self.padding_mode = conv.padding, conv.padding_mode
         self._sides: list[int] = list(conv._reversed_padding_repeated_twice)
         self.weight = weight
-        self.bias = conv.bias
+        self.bias: nn.Parameter | None = conv.bias  # type: ignore[assignment]
         self.activation = "none"
 
     def _as_matrix(self, dense: Tensor) -> Tensor:
@@ -125,8 +124,9 @@ class SparseConv2d(_SparseLayer):
         high = (rows.shape[1] - dh * (kh - 1) - 1) // sh + 1
         wide = (rows.shape[2] - dw * (kw - 1) - 1) // sw + 1
         taps = [
-            rows[:, i * dh : i * dh + (high - 1) * sh + 1 : sh]
-            [:, :, j * dw : j * dw + (wide - 1) * sw + 1 : sw]
+            rows[:, i * dh : i * dh + (high - 1) * sh + 1 : sh][
+                :, :, j * dw : j * dw + (wide - 1) * sw + 1 : sw
+            ]
             for i in range(kh)
             for j in range(kw)
         ]
@@ -240,7 +240,9 @@ class JoinedLinear(nn.Module):
             )
             self.image = image
             biases = [part.bias for part in self.parts]
-            self.bias32 = None if biases[0] is None else put([b.float() for b in biases])
+            self.bias32 = (
+                put([b.float() for b in biases if b is not None]) if biases[0] is not None else None
+            )
         self._made_from = self._state(dtype)
         self._fuses_gate = self.gate is not None and _can_fuse_gate(first, self._kind, self.gate)
 
@@ -280,13 +282,13 @@ class JoinedLinear(nn.Module):
             y: Tensor = _ops.product(x, self.image, self.bias32, None, self._kind, n, "none", False)
             return y
         if self._fuses_gate:
-            y = _ops.product(
-                x, self.image, self.bias32, None, self._kind, n // 2, self.gate, True
-            )
+            y = _ops.product(x, self.image, self.bias32, None, self._kind, n // 2, self.gate, True)
             return y
         y = _ops.product(x, self.image, self.bias32, None, self._kind, n, "none", False)
         return activate(y[..., 0::2], self.gate) * y[..., 1::2]
 
     def extra_repr(self) -> str:
         sizes = " + ".join(map(str, self.sizes))
-        return f"{self.parts[0].in_features} -> {sizes}" + (f", gate={self.gate}" if self.gate else "")
+        return f"{self.parts[0].in_features} -> {sizes}" + (
+            f", gate={self.gate}" if self.gate else ""
+        )

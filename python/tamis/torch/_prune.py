@@ -104,7 +104,9 @@ def draw_html(title: str, rows: Sequence[Sequence[str]]) -> str:
     return f"<table><caption>{html.escape(title)}</caption><tr>{head}</tr>{body}</table>"
 
 
-def prune_row(layer: Layer, pattern: str, before: torch.Tensor, skipped: str | None = None) -> PruneRow:
+def prune_row(
+    layer: Layer, pattern: str, before: torch.Tensor, skipped: str | None = None
+) -> PruneRow:
     """The row of a layer, whose weight was ``before``."""
     n, k = layer.shape
     row = PruneRow(layer.tensor_path, layer.kind, n, k, pattern, 0, 0, 0.0, skipped)
@@ -171,8 +173,8 @@ def prune(
     layers   a glob or several over module or tensor names ("blocks.*.mlp.*"), or a predicate
              (name, module) -> bool. None: every nn.Linear, nn.Conv2d and Conv1D that the pattern
              fits; the report names the others.
-    norm     how blocks, rows and columns are scored: by the mean of magnitudes, "l1", or of squares,
-             "l2".
+    norm     how blocks, rows and columns are scored: by the mean of magnitudes, "l1", or of their
+             squares, "l2".
     scores   importance by tensor name, of the weight's shape and not negative; the magnitude of
              the weight where a name is missing.
     hold     keep the zeros during training: see docs/python.md, "Prune once, retrain".

@@ -147,7 +147,9 @@ class SparsifyReport:
             share = row.resident_bytes / max(row.dense_bytes, 1)
             gains = [f"{row.gain[t]:.2f}x" if t in row.gain else "" for t in shown]
             beside = " and dense" if row.keeps_dense else ""
-            table.append([*cells, row.format + beside, f"{share:.0%}", *gains, _ranges(row.kernels)])
+            table.append(
+                [*cells, row.format + beside, f"{share:.0%}", *gains, _ranges(row.kernels)]
+            )
         return table
 
     def _head(self) -> str:
@@ -174,8 +176,16 @@ def _alike(rows: list[SparseRow]) -> list[tuple[str, SparseRow]]:
     for row in rows:
         name = re.sub(r"(?<=\.)\d+(?=\.)", "*", row.name)
         kernels = tuple(row.kernels.items())
-        key = (name, row.n, row.k, row.format, row.keeps_dense, row.dense_because, kernels,
-               round(row.sparsity, 2))
+        key = (
+            name,
+            row.n,
+            row.k,
+            row.format,
+            row.keeps_dense,
+            row.dense_because,
+            kernels,
+            round(row.sparsity, 2),
+        )
         kinds.setdefault(key, []).append(row)
     return [
         (same[0].name if len(same) == 1 else f"{key[0]} ({len(same)})", same[0])
@@ -184,7 +194,7 @@ def _alike(rows: list[SparseRow]) -> list[tuple[str, SparseRow]]:
 
 
 def _ranges(kernels: dict[int, str]) -> str:
-    """"1-64: kernel a; 256-16384: kernel b"."""
+    """ "1-64: kernel a; 256-16384: kernel b"."""
     spans: list[tuple[int, int, str]] = []
     for t, name in kernels.items():
         if spans and spans[-1][2] == name:

@@ -117,7 +117,8 @@ class GradualSparsity:
     def report(self) -> PruneReport:
         """What is pruned by now."""
         rows = [
-            prune_row(layer, self._applied or "dense", master_weight(layer)) for layer in self.layers
+            prune_row(layer, self._applied or "dense", master_weight(layer))
+            for layer in self.layers
         ]
         return PruneReport(pattern=self._applied or "dense", rows=rows + self._skipped)
 

@@ -60,7 +60,9 @@ def sparsify(
     with assign=True afterwards.
     """
     if keep_dense not in (True, False, "auto"):
-        raise ValueError(f'sparsify: keep_dense is {keep_dense!r}, but must be True, False or "auto"')
+        raise ValueError(
+            f'sparsify: keep_dense is {keep_dense!r}, but must be True, False or "auto"'
+        )
     if not tokens or min(tokens) < 1:
         raise ValueError(f"sparsify: tokens are {tuple(tokens)}, but must be 1 or more")
     text = None if pattern is None else parse_pattern(pattern)
@@ -158,7 +160,9 @@ def _convert(model: nn.Module, layer: Layer, row: SparseRow, options: _Options) 
     choice = choose(matrix, kept, options.tokens, layer.owner.bias is not None)
     row.take(choice)
     loses = choice.loses_at
-    if choice.format is None or (options.keep_dense == "auto" and set(loses) >= set(options.tokens)):
+    if choice.format is None or (
+        options.keep_dense == "auto" and set(loses) >= set(options.tokens)
+    ):
         row.dense_because = choice.why_dense or "sparse would be slower at every number of tokens"
         return row
     keep = options.keep_dense is True or (options.keep_dense == "auto" and bool(loses))

@@ -10,6 +10,7 @@ for the Llama family, by its parts and signature; all others are left alone (the
 from __future__ import annotations
 
 import inspect
+import itertools
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -49,7 +50,10 @@ def is_passive(module: nn.Module | None) -> bool:
     if module is None or isinstance(module, nn.Identity):
         return True
     if isinstance(module, nn.Dropout) or type(module).__name__ == "DropPath":
-        return not module.training or getattr(module, "p", getattr(module, "drop_prob", 0)) in (0, None)
+        return not module.training or getattr(module, "p", getattr(module, "drop_prob", 0)) in (
+            0,
+            None,
+        )
     return False
 
 
@@ -72,18 +76,24 @@ class Swapped:
         return _restore, (mixin, base), self.__dict__.copy()
 
 
+def _has(module: Any, mixin: type | tuple[type, ...]) -> bool:
+    """isinstance that leaves a module's type open: mixins do not name their base's attributes."""
+    return isinstance(module, mixin)
+
+
 _CLASSES: dict[tuple[type, type], type] = {}
 
 
 def _swapped_class(mixin: type, base: type) -> type:
     key = (mixin, base)
     if key not in _CLASSES:
-        _CLASSES[key] = type(f"Fused{base.__name__}", key, {"__module__": __name__})
+        name = f"Fused{base.__name__}"
+        _CLASSES[key] = type(name, (mixin, base), {"__module__": __name__})
     return _CLASSES[key]
 
 
 def _restore(mixin: type, base: type) -> nn.Module:
-    kind = _swapped_class(mixin, base)
+    kind: Any = _swapped_class(mixin, base)
     module: nn.Module = kind.__new__(kind)
     return module
 
@@ -141,7 +151,7 @@ class FusedTimmBlock(Swapped):
     """timm's pre-norm Block: both residual adds inside the product before them."""
 
     def forward(self: Any, x: Tensor, *args: Any, **options: Any) -> Tensor:
-        if isinstance(self.attn, FusedTimmAttention) and _is_straight(self, 1):
+        if _has(self.attn, FusedTimmAttention) and _is_straight(self, 1):
             x = self.attn(self.norm1(x), *args, **options, residual=x)
         else:
             x = x + self.drop_path1(self.ls1(self.attn(self.norm1(x), *args, **options)))
@@ -156,8 +166,9 @@ def _is_straight(block: Any, number: int) -> bool:
 
 
 def _mlp_part(block: Any, x: Tensor) -> Tensor:
-    if isinstance(block.mlp, FusedMlp) and _is_straight(block, 2):
-        return block.mlp(block.norm2(x), residual=x)
+    if _has(block.mlp, FusedMlp) and _is_straight(block, 2):
+        y: Tensor = block.mlp(block.norm2(x), residual=x)
+        return y
     x = x + block.drop_path2(block.ls2(block.mlp(block.norm2(x))))
     return x
 
@@ -211,7 +222,7 @@ class FusedSamBlock(Swapped):
                 whole: Tensor = sam.window_unpartition(y, size, (h, w), padded)
                 return whole
 
-        if isinstance(self.attn, FusedSamAttention) and _is_straight(self, 1):
+        if _has(self.attn, FusedSamAttention) and _is_straight(self, 1):
             x = self.attn(x, shortcut, leave)
         else:
             x = self.drop_path1(self.ls1(self.attn(x)))
@@ -275,10 +286,10 @@ class FusedLlamaAttention(Swapped):
         )
         return add_linear(self.o_proj, y.reshape(*rows, -1).contiguous(), residual), weights
 
-
     def cache_options(self: Any, options: dict[str, Any]) -> dict[str, Any]:
         # transformers hands the call's options on from the version that says "cache".
-        named = inspect.signature(type(self).__bases__[1].forward).parameters
+        base: Any = type(self).__bases__[1]
+        named = inspect.signature(base.forward).parameters
         return {"kwargs": options} if "cache" in named else {}
 
 
@@ -288,15 +299,16 @@ class FusedLlamaLayer(Swapped):
     def forward(self: Any, hidden_states: Tensor, *args: Any, **options: Any) -> Tensor:
         x = hidden_states
         options["hidden_states"] = self.input_layernorm(x)
-        if isinstance(self.self_attn, FusedLlamaAttention):
+        if _has(self.self_attn, FusedLlamaAttention):
             x, _ = self.self_attn(**_named(self, args), **options, residual=x)
         else:
             y, _ = self.self_attn(**_named(self, args), **options)
             x = x + y
         y = self.post_attention_layernorm(x)
-        if isinstance(self.mlp, FusedGatedMlp):
-            return self.mlp(y, residual=x)
-        return x + self.mlp(y)
+        if _has(self.mlp, FusedGatedMlp):
+            out: Tensor = self.mlp(y, residual=x)
+            return out
+        return x + self.mlp(y)  # type: ignore[no-any-return]
 
 
 def _home(module: Any) -> str:
@@ -372,9 +384,11 @@ def _knows_llama_layer(module: nn.Module) -> bool:
 
 
 def _knows_timm_block(module: nn.Module) -> bool:
-    return _is_timm(module, "Block", "timm.models.vision_transformer") and _child_names(
-        module
-    ) == _BLOCK_PARTS and _parameters(module) <= {"x", "attn_mask", "is_causal"}
+    return (
+        _is_timm(module, "Block", "timm.models.vision_transformer")
+        and _child_names(module) == _BLOCK_PARTS
+        and _parameters(module) <= {"x", "attn_mask", "is_causal"}
+    )
 
 
 _KNOWN: list[tuple[type, Callable[[nn.Module], bool]]] = [
@@ -414,7 +428,7 @@ def _swap_sequence(name: str, sequence: nn.Sequential) -> list[Fusion]:
     """Linear -> activation side by side: the linear layer computes both, the other stands idle."""
     done = []
     parts = list(sequence.named_children())
-    for (first, layer), (second, after) in zip(parts, parts[1:], strict=False):
+    for (first, layer), (second, after) in itertools.pairwise(parts):
         act = activation_name(after)
         if isinstance(layer, SparseLinear) and layer.activation == "none" and act:
             layer.activation = act
@@ -425,34 +439,38 @@ def _swap_sequence(name: str, sequence: nn.Sequential) -> list[Fusion]:
 
 def _describe(name: str, module: Any) -> list[Fusion]:
     found: list[str] = []
-    if isinstance(module, FusedMlp):
+    if _has(module, FusedMlp):
         act = activation_name(module.act)
         if isinstance(module.fc1, SparseLinear) and act is not None:
             found.append(f"fc1 + {act}")
-    elif isinstance(module, FusedGatedMlp):
+    elif _has(module, FusedGatedMlp):
         module.gate_up = _join_gate(module)
         if module.gate_up is not None:
             found.append(f"gate_proj + up_proj + {activation_name(module.act_fn)}")
-    elif isinstance(module, FusedLlamaAttention):
+    elif _has(module, FusedLlamaAttention):
         parts = [module.q_proj, module.k_proj, module.v_proj]
         module.qkv = join(parts)
         module.qkv_sizes = [part.out_features for part in parts]
         if module.qkv is not None:
             found.append("q_proj + k_proj + v_proj")
-    elif isinstance(module, (FusedTimmBlock, FusedSamBlock)):
-        if isinstance(module.attn, (FusedTimmAttention, FusedSamAttention)) and _is_straight(
-            module, 1
-        ) and isinstance(module.attn.proj, SparseLinear):
+    elif _has(module, (FusedTimmBlock, FusedSamBlock)):
+        if (
+            _has(module.attn, (FusedTimmAttention, FusedSamAttention))
+            and _is_straight(module, 1)
+            and isinstance(module.attn.proj, SparseLinear)
+        ):
             found.append("attn.proj + residual")
-        if isinstance(module.mlp, FusedMlp) and _is_straight(module, 2) and isinstance(
-            module.mlp.fc2, SparseLinear
+        if (
+            _has(module.mlp, FusedMlp)
+            and _is_straight(module, 2)
+            and isinstance(module.mlp.fc2, SparseLinear)
         ):
             found.append("mlp.fc2 + residual")
-    elif isinstance(module, FusedLlamaLayer):
+    elif _has(module, FusedLlamaLayer):
         attention, mlp = module.self_attn, module.mlp
-        if isinstance(attention, FusedLlamaAttention) and isinstance(attention.o_proj, SparseLinear):
+        if _has(attention, FusedLlamaAttention) and isinstance(attention.o_proj, SparseLinear):
             found.append("self_attn.o_proj + residual")
-        if isinstance(mlp, FusedGatedMlp) and isinstance(mlp.down_proj, SparseLinear):
+        if _has(mlp, FusedGatedMlp) and isinstance(mlp.down_proj, SparseLinear):
             found.append("mlp.down_proj + residual")
     return [Fusion(name, what) for what in found]
 

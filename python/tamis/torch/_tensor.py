@@ -54,7 +54,7 @@ class SparseSemiStructuredTensor(torch.Tensor):
         self.is_transposed = is_transposed
         return self
 
-    __torch_function__ = torch._C._disabled_torch_function_impl
+    __torch_function__ = torch._C._disabled_torch_function_impl  # type: ignore[assignment]
 
     @classmethod
     def from_dense(cls, dense: Tensor) -> SparseSemiStructuredTensor:
@@ -92,7 +92,7 @@ class SparseSemiStructuredTensor(torch.Tensor):
         """Their positions: a nibble a group of four, docs/formats.md."""
         return self.meta
 
-    def __repr__(self, *args: Any, **kwargs: Any) -> str:
+    def __repr__(self, *, tensor_contents: Any = None) -> str:  # type: ignore[override]
         kind = type(self).__name__
         return f"{kind}(shape={tuple(self.shape)}, dtype={self.dtype}, device={self.device})"
 
@@ -112,7 +112,7 @@ class SparseSemiStructuredTensor(torch.Tensor):
         return cls(*parts, kind, is_transposed, requires_grad)
 
     @classmethod
-    def __torch_dispatch__(
+    def __torch_dispatch__(  # type: ignore[override]
         cls, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         served = _SERVED.get(func.overloadpacket)
@@ -153,7 +153,8 @@ def _addmm(bias: Tensor, a: Tensor, b: Tensor, beta: float = 1, alpha: float = 1
     is_row = bias.ndim == 1 and beta == 1 and alpha == 1
     if is_row and isinstance(b, SparseSemiStructuredTensor) and b.is_transposed:
         return _times(a, b._with(False), bias)
-    return beta * bias + alpha * _mm(a, b)
+    y: Tensor = beta * bias + alpha * _mm(a, b)
+    return y
 
 
 def _matmul(a: Tensor, b: Tensor) -> Tensor:
@@ -164,7 +165,7 @@ def _matmul(a: Tensor, b: Tensor) -> Tensor:
 
 def _linear(x: Tensor, weight: Any, bias: Tensor | None = None) -> Tensor:
     if weight.is_transposed:
-        y = x @ weight._dense().t()
+        y: Tensor = x @ weight._dense().t()
         return y if bias is None else y + bias
     return _times(x, weight, bias)
 

@@ -20,6 +20,9 @@ from ._layers import Layer, layer_kind
 from ._masks import Mask, hold_mask, layer_mask, restore_order
 from ._select import select_mask
 
+FakeSparsity = Mask
+"""torch.ao's name of the parametrisation. Its mask is of bool, torch.ao's of float."""
+
 Norm = int | Callable[[torch.Tensor], torch.Tensor] | None
 _SETTINGS = ("sparsity_level", "sparse_block_shape", "zeros_per_block")
 
@@ -151,9 +154,7 @@ class WeightNormSparsifier:
         pattern = f"block {block[0]}x{block[1]} {percent}%"
         return select_mask(matrix, pattern, norm=norm, scores=self._scores(matrix))
 
-    def _inner_mask(
-        self, matrix: torch.Tensor, block: tuple[int, int], zeros: int
-    ) -> torch.Tensor:
+    def _inner_mask(self, matrix: torch.Tensor, block: tuple[int, int], zeros: int) -> torch.Tensor:
         """Drops the smallest ``zeros`` elements of every block."""
         n, k = matrix.shape
         rows, columns = block

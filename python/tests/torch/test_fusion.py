@@ -4,11 +4,11 @@ import copy
 import pickle
 
 import pytest
-import tamis
 import torch
 import torch.nn.functional as F
 from torch import nn
 
+import tamis
 from tamis.torch import _fuse
 
 
@@ -50,8 +50,14 @@ def test_a_timm_vision_transformer_is_fused_whole() -> None:
 def test_layer_scale_and_drop_path_are_respected() -> None:
     timm = pytest.importorskip("timm")
     model = timm.create_model(
-        "vit_tiny_patch16_224", img_size=32, depth=2, embed_dim=64, num_heads=4, init_values=0.3,
-        drop_path_rate=0.2, num_classes=5,
+        "vit_tiny_patch16_224",
+        img_size=32,
+        depth=2,
+        embed_dim=64,
+        num_heads=4,
+        init_values=0.3,
+        drop_path_rate=0.2,
+        num_classes=5,
     ).eval()
     dense, sparse, fused = both(model, "blocks.*")
     assert set(fused) == {"fc1 + gelu"}  # a scale lies before each residual
@@ -64,8 +70,16 @@ def test_sams_encoder_is_fused_windows_and_all() -> None:
     sam = pytest.importorskip("timm.models.vision_transformer_sam")
     torch.manual_seed(0)
     model = sam.VisionTransformerSAM(
-        img_size=96, patch_size=16, embed_dim=64, depth=2, num_heads=4, window_size=4,
-        global_attn_indexes=(1,), num_classes=0, use_rel_pos=True, neck_chans=32,
+        img_size=96,
+        patch_size=16,
+        embed_dim=64,
+        depth=2,
+        num_heads=4,
+        window_size=4,
+        global_attn_indexes=(1,),
+        num_classes=0,
+        use_rel_pos=True,
+        neck_chans=32,
     ).eval()
     with torch.no_grad():
         for parameter in model.parameters():
@@ -82,8 +96,14 @@ def test_decoders_of_the_llama_family_are_fused_and_generate(family: str) -> Non
     transformers = pytest.importorskip("transformers")
     torch.manual_seed(0)
     config = getattr(transformers, f"{family}Config")(
-        hidden_size=64, intermediate_size=176, num_hidden_layers=2, num_attention_heads=4,
-        num_key_value_heads=2, vocab_size=100, head_dim=16, pad_token_id=0,
+        hidden_size=64,
+        intermediate_size=176,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        vocab_size=100,
+        head_dim=16,
+        pad_token_id=0,
     )
     model = getattr(transformers, f"{family}ForCausalLM")(config).eval()
     dense, sparse, fused = both(model, "model.layers.*")
@@ -99,7 +119,9 @@ def test_decoders_of_the_llama_family_are_fused_and_generate(family: str) -> Non
         close(sparse(ids).logits, dense(ids).logits)
         assert torch.equal(sparse.generate(ids, **options), dense.generate(ids, **options))
     names = sparse.state_dict().keys()
-    assert {f"model.layers.0.self_attn.q_proj.weight.{part}" for part in ("values", "index")} < names
+    assert {
+        f"model.layers.0.self_attn.q_proj.weight.{part}" for part in ("values", "index")
+    } < names
     assert not any("image" in name or "joined" in name for name in names)
 
 
@@ -119,7 +141,9 @@ def test_joined_layers_see_new_weights() -> None:
 
 
 def test_a_sequence_takes_its_activations_in() -> None:
-    model = nn.Sequential(nn.Linear(32, 64), nn.GELU(approximate="tanh"), nn.Linear(64, 8), nn.SiLU())
+    model = nn.Sequential(
+        nn.Linear(32, 64), nn.GELU(approximate="tanh"), nn.Linear(64, 8), nn.SiLU()
+    )
     dense, sparse, fused = both(model, "*")
     assert fused == ["0 + gelu_tanh", "2 + silu"]
     x = torch.randn(4, 32)

@@ -2,15 +2,17 @@
 
 import copy
 import io
+import itertools
 import os
 import socket
 from pathlib import Path
 
 import pytest
-import tamis
 import torch
 import torch.multiprocessing as mp
 from torch import nn
+
+import tamis
 
 
 def make(seed: int = 0) -> nn.Sequential:
@@ -114,7 +116,7 @@ def test_gradual_sparsity_follows_the_cubic_schedule() -> None:
     expected = [0.8 * (1 - (1 - (step - 2) / 10) ** 3) for step in (2, 4, 6, 8, 10, 12)]
     assert shares[1::2] == pytest.approx([*expected, 0.8], abs=0.5 / 512)
     assert shares[2] == shares[1] and shares[13] == shares[11]
-    for earlier, later in zip(masks, masks[1:], strict=False):
+    for earlier, later in itertools.pairwise(masks):
         assert not (later & ~earlier).any()  # ratchet: nothing returns
     assert schedule.report().rows[0].zeros == round(0.8 * 512)
 

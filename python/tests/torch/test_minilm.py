@@ -4,9 +4,9 @@ import os
 from pathlib import Path
 
 import pytest
-import tamis
 import torch
 
+import tamis
 from tamis import files
 
 _CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")

@@ -4,10 +4,11 @@ import json
 
 import numpy as np
 import pytest
-import tamis
 import torch
-from tamis.torch import _device
 from torch import nn
+
+import tamis
+from tamis.torch import _device
 
 
 class TwoLayers(nn.Module):
@@ -68,7 +69,7 @@ def test_a_glob_that_matches_nothing_names_what_there_is() -> None:
 
 
 def test_a_model_without_layers_is_no_success() -> None:
-    with pytest.raises(ValueError, match="Sequential has no nn.Linear"):
+    with pytest.raises(ValueError, match=r"Sequential has no nn\.Linear"):
         tamis.prune(nn.Sequential(nn.ReLU()), "2:4")
 
 

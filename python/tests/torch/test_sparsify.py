@@ -4,9 +4,10 @@ import copy
 import json
 
 import pytest
-import tamis
 import torch
 from torch import nn
+
+import tamis
 
 
 class Mixed(nn.Module):
@@ -17,7 +18,9 @@ class Mixed(nn.Module):
         torch.manual_seed(0)
         self.conv = nn.Conv2d(16, 32, 3, padding=1, stride=2)
         self.point = nn.Conv2d(32, 64, 1)
-        self.wide = nn.Conv2d(64, 32, (3, 2), dilation=(2, 1), padding="same", padding_mode="reflect")
+        self.wide = nn.Conv2d(
+            64, 32, (3, 2), dilation=(2, 1), padding="same", padding_mode="reflect"
+        )
         self.fc = nn.Linear(32, 48)
         self.head = nn.Linear(48, 10, bias=False)
 
@@ -51,7 +54,11 @@ def test_every_pattern_and_layer_computes_the_pruned_model(pattern: str) -> None
 
 
 def test_the_format_is_found_where_no_pattern_is_named() -> None:
-    for pattern, text in (("2:4", "nm 2:4"), ("unstructured 95%", "csr"), ("block 16x16 80%", "bsr")):
+    for pattern, text in (
+        ("2:4", "nm 2:4"),
+        ("unstructured 95%", "csr"),
+        ("block 16x16 80%", "bsr"),
+    ):
         model = nn.Sequential(nn.Linear(128, 128))
         tamis.prune(model, pattern)
         report = tamis.sparsify(model)

@@ -4,9 +4,10 @@ import copy
 import io
 
 import pytest
-import tamis
 import torch
 from torch import nn
+
+import tamis
 
 LECTURE = """
 from torch import nn

@@ -1,10 +1,11 @@
 """The sparsifier of torch.ao under its own names, against torch.ao's own where that is defined."""
 
 import pytest
-import tamis
 import torch
 from torch import nn
 from torch.ao.pruning import WeightNormSparsifier as TorchSparsifier
+
+import tamis
 
 
 def make() -> nn.Sequential:
@@ -99,7 +100,16 @@ def test_half_precision_ranks_what_squares_would_flush_to_zero() -> None:
     with torch.no_grad():
         layer[0].weight.copy_(torch.tensor([[1e-5, 2e-5, 3e-5, 4e-5, 4e-5, 1e-5, 2e-5, 3e-5]]))
     tamis.apply_fake_sparsity(layer)
-    assert (layer[0].weight[0] != 0).tolist() == [False, False, True, True, True, False, False, True]
+    assert (layer[0].weight[0] != 0).tolist() == [
+        False,
+        False,
+        True,
+        True,
+        True,
+        False,
+        False,
+        True,
+    ]
 
 
 @pytest.mark.parametrize(
