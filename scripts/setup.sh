@@ -28,7 +28,7 @@ libopenblas0-pthread  has_library libopenblas.so.0
 python3               command -v python3
 python3-pip           python3 -m pip --version
 python3-dev           has_python_headers
-python3-venv          python3 -c 'import ensurepip, venv'
+python3-venv          has_python_venv
 wordnet-base          test -f /usr/share/wordnet/data.noun
 '
 LINT='
@@ -46,6 +46,7 @@ has_library() { /sbin/ldconfig -p | grep -q "$1"; }
 has_python_headers() {
     python3 -c 'import os, sysconfig as s; os.stat(s.get_path("include") + "/Python.h")'
 }
+has_python_venv() { python3 -c 'import ensurepip, venv'; }
 has_clang_runtime() { test -f "$(clang -print-file-name=libclang_rt.fuzzer-x86_64.a)"; }
 has_clang_openmp() { echo 'int main(void) { return 0; }' | clang -fopenmp -x c - -o /dev/null; }
 

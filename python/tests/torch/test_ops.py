@@ -1,5 +1,7 @@
 """The operators, by torch's own checks and against torch's dense products."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 import torch
 from torch.library import opcheck
@@ -170,3 +172,18 @@ def test_vmap_over_weights_is_refused(device, dtype):
     biases = torch.stack([bias, bias])
     with torch.no_grad(), pytest.raises(Exception, match="vmap over the weights or biases"):
         torch.vmap(lambda b: weight(x, b))(biases)
+
+
+def test_many_threads_run_one_weight(device, dtype):
+    weight, _ = make_weight(device=device, dtype=dtype)
+    x, bias, _ = inputs(device, dtype)
+    want = weight(x, bias).detach()
+
+    def work(seed):
+        with torch.no_grad():
+            rows = x[seed % 3]  # other numbers of rows make other plans meanwhile
+            return all(torch.equal(weight(x, bias), want) and weight(rows).shape == (7, 64)
+                       for _ in range(50))  # fmt: skip
+
+    with ThreadPoolExecutor(4) as pool:
+        assert all(pool.map(work, range(8)))
