@@ -15,9 +15,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from .. import _context, _core
+from .._matrix import FORMATS
 from . import _images, _ops
 from ._formats import INDEX_NAMES, Shape
-from ._weight import SparseWeight, activate, interleave
+from ._weight import SparseWeight, _renew, activate, interleave
 
 
 class _SparseLayer(nn.Module):
@@ -145,21 +146,30 @@ class SparseConv2d(_SparseLayer):
         )
 
 
-def _can_fuse_gate(weight: SparseWeight, kind: int, gate: str) -> bool:
+_GATE = 0x08  # TMS_EPILOGUE_GATE
+
+
+def _can_fuse_gate(weight: SparseWeight, shape: Shape, dtype: torch.dtype) -> bool:
+    """Whether the device has kernels that combine gate and up."""
     is_cuda = weight.device.type == "cuda"
+    number = _images.NUMBERS[dtype if is_cuda else torch.float32]
     try:
-        _core.plan_describe(
+        _core.predict(
             _images.context_of(weight.device),
+            FORMATS.index("nm"),
+            shape.n,
+            shape.k,
+            weight.density,
+            *shape[2:],
+            number,
+            number,
             _context.CUDA if is_cuda else _context.CPU,
-            kind,
-            _images.NUMBERS[weight.dtype if is_cuda else torch.float32],
-            gate,
-            False,
-            False,
-            True,
+            _GATE,
             1,
+            weight.t_max,
+            int(weight.keep_dense),
         )
-    except _core.Error:
+    except _core.UnsupportedError:
         return False
     return True
 
@@ -221,8 +231,9 @@ class JoinedLinear(nn.Module):
         weights = [part.weight for part in self.parts]
         first = weights[0]
         dtype = dtype or first.dtype
-        put = (lambda rows: interleave(*rows)) if self.gate else torch.cat
         shape = Shape(sum(self.sizes), *first._shape[1:])
+        self._fuses_gate = self.gate is not None and _can_fuse_gate(first, shape, dtype)
+        put = (lambda rows: interleave(*rows)) if self._fuses_gate else torch.cat
         with torch.no_grad():
             values = put([weight.values for weight in weights])
             index = [
@@ -238,13 +249,10 @@ class JoinedLinear(nn.Module):
                 keep_dense=first.keep_dense,
                 t_max=first.t_max,
             )
-            self.image = image
-            biases = [part.bias for part in self.parts]
-            self.bias32 = (
-                put([b.float() for b in biases if b is not None]) if biases[0] is not None else None
-            )
+            self.image = _renew(self.image, image)
+            biases = [part.bias.float() for part in self.parts if part.bias is not None]
+            self.bias32 = _renew(self.bias32, put(biases)) if biases else None
         self._made_from = self._state(dtype)
-        self._fuses_gate = self.gate is not None and _can_fuse_gate(first, self._kind, self.gate)
 
     def _apply(self, fn: Any, recurse: bool = True) -> JoinedLinear:
         self.image = self.bias32 = None
@@ -285,7 +293,7 @@ class JoinedLinear(nn.Module):
             y = _ops.product(x, self.image, self.bias32, None, self._kind, n // 2, self.gate, True)
             return y
         y = _ops.product(x, self.image, self.bias32, None, self._kind, n, "none", False)
-        return activate(y[..., 0::2], self.gate) * y[..., 1::2]
+        return activate(y[..., : n // 2], self.gate) * y[..., n // 2 :]
 
     def extra_repr(self) -> str:
         sizes = " + ".join(map(str, self.sizes))

@@ -177,7 +177,7 @@ def prune(
              squares, "l2".
     scores   importance by tensor name, of the weight's shape and not negative; the magnitude of
              the weight where a name is missing.
-    hold     keep the zeros during training: see docs/python.md, "Prune once, retrain".
+    hold     keep the zeros during training: see docs/pytorch.md, "Prune once, retrain".
     """
     pattern = parse_pattern(pattern)
     chosen, skipped = choose_layers(model, pattern, layers)

@@ -53,7 +53,7 @@ def sparsify(
                 its dense weight beside the sparse one where it would lose at some of them. True:
                 always both. False: never; least memory.
     tokens      numbers of rows that calls will bring, for "auto" and the report.
-    fuse        activations, residuals, gates and q/k/v into the products (docs/python.md, Fusion).
+    fuse        activations, residuals, gates and q/k/v into the products (docs/pytorch.md, Fusion).
     trainable   kept values get gradients and can be trained; else they are fixed.
 
     Biases are left as they are. A model on the meta device takes n:m patterns; load a state_dict

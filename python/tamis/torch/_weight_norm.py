@@ -3,7 +3,7 @@
 What it computes is the library's selection, so it differs on purpose where the original depends
 on chance or on rounding: of equal scores the lower index is kept, magnitudes are compared and not
 their squares (which vanish in 16 bits), a share of blocks is floor(share * count + 1/2), a weight
-that is NaN or infinite is an error, dropped elements are +0.0. docs/python.md lists it all.
+that is NaN or infinite is an error, dropped elements are +0.0. docs/pytorch.md lists it all.
 """
 
 from __future__ import annotations

@@ -192,3 +192,15 @@ def test_installing_the_pass_twice_is_once_and_keeps_anothers() -> None:
         assert len(seen) == 1
     finally:
         config.pre_grad_custom_pass = mine
+
+
+def test_gate_and_up_are_one_product_where_no_kernel_has_the_gate_inside(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(tamis.torch._linear, "_can_fuse_gate", lambda *_: False)
+    model = nn.Sequential(nn.Linear(32, 16), nn.Linear(32, 16))
+    tamis.sparsify(model, "2:4", keep_dense=False)
+    gate = tamis.torch._linear.join(list(model), gate="gelu")
+    x = torch.randn(5, 32)
+    with torch.inference_mode():
+        close(gate(x), F.gelu(model[0](x)) * model[1](x))
