@@ -15,8 +15,8 @@ static void shared_options(cli_session *session, int32_t *is_help, cli_option ou
         {"--threads", NULL, "N", cli_take_count, &session->threads,
          "use at most N threads (else TMS_THREADS, else all cores)"},
         {"--isa", NULL, "LIST", cli_take_isa, &session->isa_mask,
-         "hold kernels to these instruction sets: none, or of\navx2, avx512 (else TMS_ISA, else "
-         "all that the CPU has)"},
+         "hold kernels to these: none, or of avx2, avx512, sm80,\nsm90, cublaslt (else TMS_ISA, "
+         "else all that there are)"},
         {"--help", "-h", NULL, cli_take_flag, is_help, "print this"},
     };
     memcpy(out, options, sizeof options);

@@ -83,7 +83,8 @@ bool cli_take_isa(const char *option, const char *text, void *target) {
         const char *name;
         uint32_t bits;
     } sets[] = {
-        {"none", TMS_ISA_NONE}, {"avx2", TMS_ISA_AVX2}, {"avx512", TMS_ISA_AVX2 | TMS_ISA_AVX512}};
+        {"none", TMS_ISA_NONE}, {"avx2", TMS_ISA_AVX2}, {"avx512", TMS_ISA_AVX2 | TMS_ISA_AVX512},
+        {"sm80", TMS_ISA_SM80}, {"sm90", TMS_ISA_SM90}, {"cublaslt", TMS_ISA_CUBLASLT}};
     uint32_t mask = 0;
 
     for (const char *at = text;;) {
@@ -95,8 +96,8 @@ bool cli_take_isa(const char *option, const char *text, void *target) {
                 bits = sets[i].bits;
         if (bits == 0 || (mask != 0 && (bits | mask) & TMS_ISA_NONE))
             return refused(cli_fail(CLI_MISUSE,
-                                    "%s is \"%s\", but must be none, avx2, avx512 or "
-                                    "avx2,avx512",
+                                    "%s is \"%s\", but must be none, or of avx2, avx512, sm80, "
+                                    "sm90 and cublaslt, with commas between",
                                     option, text));
         mask |= bits;
         if (at[length] == '\0')
