@@ -1,6 +1,7 @@
 #include <string.h>
 
 #include "core.h"
+#include "kinds.h"
 
 /* Images built and read back on a GPU, where components and image lie in its memory. */
 
@@ -141,7 +142,21 @@ static PyObject *device_decode(PyObject *module, PyObject *args) {
     return result;
 }
 
+static PyObject *kind_describe(PyObject *module, PyObject *number) {
+    const long long id = PyLong_AsLongLong(number);
+    const core_kind *kind;
+
+    (void)module;
+    if (id == -1 && PyErr_Occurred() != NULL)
+        return NULL;
+    kind = core_kind_find(id);
+    return kind == NULL ? NULL
+                        : PyBytes_FromStringAndSize((const char *)&kind->image, sizeof kind->image);
+}
+
 PyMethodDef core_device_methods[] = {
+    {"kind_describe", kind_describe, METH_O,
+     "kind_describe(kind) -> bytes\n\nThe description of its images, for device_decode."},
     {"device_sizes", device_sizes, METH_VARARGS,
      "device_sizes(context, layout, spec, components, check) -> (image bytes, work bytes)"},
     {"device_build", device_build, METH_VARARGS,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from . import _ops as _ops
 from ._checkpoint import load_packed, save_packed
+from ._folded import unfold
 from ._linear import JoinedLinear, SparseConv2d, SparseLinear
 from ._masks import Mask, hold, release
 from ._prune import PruneReport, prune
@@ -35,4 +36,5 @@ __all__ = [
     "save_packed",
     "sparsify",
     "to_sparse_semi_structured",
+    "unfold",
 ]

@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 
 from .. import _core
+from .._arrays import DTYPES
+from .._matrix import FORMATS
 
 
 def build(
@@ -59,6 +61,19 @@ def encode_nm24(
         _core.device_decode(context, described, image, spec, (values, index))
     except _core.UnsupportedError:
         return None
+    return {"values": values, "index": index}
+
+
+def decode_nm24(
+    context: int, kind: int, image: Tensor, n: int, k: int, dtype: torch.dtype
+) -> dict[str, Tensor]:
+    """nm components of a 2:4 image."""
+    values = torch.empty(n, k // 2, dtype=dtype, device=image.device)
+    index = torch.empty(n, -(-k // 8), dtype=torch.uint8, device=image.device)
+    number = DTYPES[{torch.bfloat16: "bf16", torch.float16: "f16"}[dtype]]
+    spec = (FORMATS.index("nm"), number, n, k, values.numel(), 2, 4, 0, 0)
+    described = _core.kind_describe(kind)
+    _core.device_decode(context, described, image, spec, (values, index))
     return {"values": values, "index": index}
 
 

@@ -16,8 +16,8 @@ from torch.nn import functional as F
 
 from .. import _context, _core
 from .._matrix import FORMATS
-from . import _images, _ops
-from ._formats import INDEX_NAMES, Shape
+from . import _folded, _images, _ops
+from ._formats import Shape
 from ._weight import SparseWeight, _renew, activate, interleave
 
 
@@ -174,6 +174,12 @@ def _can_fuse_gate(weight: SparseWeight, shape: Shape, dtype: torch.dtype) -> bo
     return True
 
 
+def _components(weight: SparseWeight) -> dict[str, Tensor]:
+    if isinstance(weight, _folded.FoldedWeight):
+        return weight.components()
+    return {"values": weight.values.detach(), "index": weight.index_tensors[0]}
+
+
 def join(parts: Sequence[nn.Module], gate: str | None = None) -> JoinedLinear | None:
     """Layers of one input as one; None where they do not go together."""
     sparse = [part for part in parts if isinstance(part, SparseLinear)]
@@ -235,15 +241,11 @@ class JoinedLinear(nn.Module):
         self._fuses_gate = self.gate is not None and _can_fuse_gate(first, shape, dtype)
         put = (lambda rows: interleave(*rows)) if self._fuses_gate else torch.cat
         with torch.no_grad():
-            values = put([weight.values for weight in weights])
-            index = [
-                put([getattr(weight, name) for weight in weights])
-                for name in INDEX_NAMES[first.format]
-            ]
+            parts = [_components(weight) for weight in weights]
             image, self._kind, _ = _images.build(
-                first.format,
-                values,
-                index,
+                "nm",
+                put([part["values"] for part in parts]),
+                [put([part["index"] for part in parts])],
                 shape,
                 dtype,
                 keep_dense=first.keep_dense,
@@ -252,7 +254,17 @@ class JoinedLinear(nn.Module):
             self.image = _renew(self.image, image)
             biases = [part.bias.float() for part in self.parts if part.bias is not None]
             self.bias32 = _renew(self.bias32, put(biases)) if biases else None
+            for i, weight in enumerate(weights):
+                _folded.fold_into(weight, self, i)
         self._made_from = self._state(dtype)
+
+    def decode_part(self, i: int) -> dict[str, Tensor]:
+        """Components of one of the layers, out of the image."""
+        assert self.image is not None
+        whole = _folded.decode(self.parts[0].weight, self.image, self._kind, sum(self.sizes))
+        if self._fuses_gate:
+            return {name: part[i::2].contiguous() for name, part in whole.items()}
+        return {name: part.split(self.sizes)[i].clone() for name, part in whole.items()}
 
     def _apply(self, fn: Any, recurse: bool = True) -> JoinedLinear:
         self.image = self.bias32 = None

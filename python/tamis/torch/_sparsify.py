@@ -12,6 +12,7 @@ from torch import nn
 from .._pattern import Pattern
 from . import _swap
 from ._choice import Choice, choose
+from ._folded import fold
 from ._fuse import install_compile_pass
 from ._layers import Layer, LayerFilter, find_layers, shared_weights
 from ._linear import JoinedLinear, SparseConv2d, SparseLinear
@@ -80,17 +81,20 @@ def finish(model: nn.Module, report: SparsifyReport, fuse: bool) -> None:
         report.fused = _swap.swap_known(model)
         install_compile_pass()
     _let_encoder_layers_be(model)
-    refresh(model)
+    refresh(model, is_folded=True)
     for row in report.rows:
         _measure_row(model, row)
     images = (module.image for module in model.modules() if isinstance(module, JoinedLinear))
     report.joined_bytes = sum(image.numel() for image in images if image is not None)
 
 
-def refresh(model: nn.Module, dtype: torch.dtype | None = None) -> None:
+def refresh(
+    model: nn.Module, dtype: torch.dtype | None = None, *, is_folded: bool = False
+) -> None:
     """Builds the images of all sparse weights in a model now, for inputs of dtype: before compiling
     or capturing a model that was not called yet, and after weights changed behind a compiled
-    graph's back. Weights on the meta device are left for later."""
+    graph's back. Weights on the meta device are left for later. is_folded: on a GPU, frozen 2:4
+    weights then lie in their images alone."""
     joined: set[int] = set()
     for module in model.modules():
         if isinstance(module, JoinedLinear) and not module.parts[0].weight.values.is_meta:
@@ -103,6 +107,8 @@ def refresh(model: nn.Module, dtype: torch.dtype | None = None) -> None:
                 continue
             if child is not module or module is model:
                 child.refresh(dtype, bias if isinstance(bias, torch.Tensor) else None)
+                if is_folded:
+                    fold(child)
 
 
 def _rows_to_convert(
