@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "explain.h"
 #include "options.h"
 #include "table.h"
 #include "terminal.h"
@@ -115,7 +116,8 @@ typedef struct bench_line {
     cli_patterns patterns;
     cli_numbers tokens;
     const char *texts;
-    int32_t is_whole;
+    int32_t is_whole, is_explained, keep_dense;
+    cli_dtype dtype;
 } bench_line;
 
 /* Whole models: the first is the baseline; one alone is compared with itself on dense kernels. */
@@ -154,6 +156,41 @@ static cli_exit run_models(const cli_session *session, const bench_line *line,
     return code;
 }
 
+static cli_exit run_explain(const cli_session *session, const bench_line *line) {
+    const tms_dtype usual = session->device.kind == TMS_DEVICE_CUDA ? TMS_BF16 : TMS_F32;
+    const cli_explanation what = {line->in.count > 0 ? line->in.items[0] : NULL,
+                                  &line->globs,
+                                  &line->shapes,
+                                  &line->patterns,
+                                  &line->tokens,
+                                  line->dtype.is_given ? line->dtype.dtype : usual,
+                                  line->keep_dense};
+
+    if (line->is_whole)
+        return cli_fail(CLI_MISUSE, "--explain tells of layers and shapes, not of --whole models");
+    return cli_explain(session, &what);
+}
+
+/* Numbers that only a clock can give. */
+static cli_exit check_measured(const cli_session *session, const bench_line *line) {
+    const bool is_gpu = session->device.kind == TMS_DEVICE_CUDA;
+
+    if (session->device.machine != NULL)
+        return cli_fail(CLI_MISUSE,
+                        "--device is \"%s\", but must be cpu, cuda or cuda:INDEX: only --explain "
+                        "tells of a machine that is not here",
+                        session->device.machine);
+    if (line->keep_dense)
+        return cli_fail(CLI_MISUSE, "--keep-dense is for --explain: measured dense is anyway");
+    if (!is_gpu && line->dtype.is_given && line->dtype.dtype != TMS_F32)
+        return cli_fail(CLI_MISUSE, "--dtype is %s, but CPU kernels are measured in f32",
+                        tms_dtype_name(line->dtype.dtype));
+    if (is_gpu && line->dtype.is_given && line->dtype.dtype == TMS_F32)
+        return cli_fail(CLI_MISUSE, "--dtype is f32, but sparse tensor cores take bf16, f16, i8 "
+                                    "and e4m3");
+    return CLI_GO_ON;
+}
+
 static cli_exit run_bench(const cli_session *session, const bench_line *line,
                           tms_bench_desc *desc) {
     if (line->is_whole && line->in.count == 0)
@@ -165,7 +202,13 @@ static cli_exit run_bench(const cli_session *session, const bench_line *line,
                         "layers are measured of one checkpoint; --whole compares models");
     if (line->in.count == 0 && line->shapes.count == 0)
         return cli_fail(CLI_MISUSE, "what shall be measured? a checkpoint, or --shape T,K,N");
+    if (line->is_explained)
+        return run_explain(session, line);
+    if (check_measured(session, line) != CLI_GO_ON)
+        return CLI_MISUSE;
     cli_bench_prepare(session->context);
+    desc->device = session->device.kind;
+    desc->dtype = line->dtype.dtype;
     desc->shapes = line->shapes.items;
     desc->shape_count = line->shapes.count;
     desc->patterns = line->patterns.items;
@@ -183,6 +226,7 @@ static cli_exit run_bench(const cli_session *session, const bench_line *line,
 
 cli_exit cli_bench(int argc, char **argv) {
     bench_line line = {0};
+    cli_session session = {0};
     tms_bench_desc desc = tms_bench_desc_default();
     const cli_option options[] = {
         {"--shape", "-s", "T,K,N", cli_take_shapes, &line.shapes,
@@ -198,6 +242,16 @@ cli_exit cli_bench(int argc, char **argv) {
          "one alone is compared with itself on dense kernels"},
         {"--text", NULL, "FILE", cli_take_text, &line.texts,
          "the texts that whole models embed, a text a line"},
+        {"--device", "-d", "DEVICE", cli_take_machine, &session.device,
+         "cpu (the default), cuda or cuda:INDEX; with --explain also\nh100 or h200, which need not "
+         "be here"},
+        {"--dtype", NULL, "TYPE", cli_take_dtype, &line.dtype,
+         "of activations and weights on a GPU: bf16 (else), f16, i8, e4m3"},
+        {"--explain", "-e", NULL, cli_take_flag, &line.is_explained,
+         "measure nothing: print every kernel that could compute each\nproduct, its modelled time, "
+         "and which one is taken for which tokens"},
+        {"--keep-dense", NULL, NULL, cli_take_flag, &line.keep_dense,
+         "with --explain: as if dense weights were kept beside sparse ones"},
         {"--rounds", "-r", "N", cli_take_count, &desc.rounds,
          "samples of each (else 9, fewer than 6 give no 95 % interval)"},
         {"--cold", NULL, NULL, cli_take_flag, &desc.is_cold,
@@ -212,16 +266,18 @@ cli_exit cli_bench(int argc, char **argv) {
             "kernel and, where it can be loaded, OpenBLAS, held to the same instruction sets.\n"
             "us is the median of the rounds with its 95 % interval; quiet, how many samples no\n"
             "stranger on the core disturbed; x dense, the fastest dense over this row.\n"
+            "On a GPU, products of shapes in 2:4 beside cuBLASLt: the GPU's time, sustained.\n"
             "docs/measuring.md explains every column; --json prints one row a line.",
         .example = "tamis bench --shape 64,384,1536 --pattern 2:4 --threads 1\n"
                    "tamis bench packed --tokens 64 --json > rows.jsonl\n"
+                   "tamis bench --device cuda --shape 4096,4096,12288 --dtype bf16\n"
+                   "tamis bench --explain --device h100 --shape 64,4096,4096\n"
                    "tamis bench --whole all-MiniLM-L6-v2 packed --text texts.txt",
         .options = options,
         .option_count = sizeof options / sizeof options[0],
         .operands = &line.in,
         .operands_max = BENCH_MODELS_MAX,
     };
-    cli_session session = {0};
     cli_exit code = cli_begin(&page, argc, argv, &session);
 
     if (code == CLI_GO_ON)

@@ -25,7 +25,8 @@ typedef enum cli_exit {
 typedef struct cli_device {
     int32_t is_given;
     tms_device kind;
-    int32_t index; /* of a GPU */
+    int32_t index;       /* of a GPU */
+    const char *machine; /* one that is only described, by its name; or NULL */
 } cli_device;
 
 /* One run of a subcommand: the context's numbers, and how to print. */

@@ -6,17 +6,25 @@
 #include <stdlib.h>
 #include <string.h>
 
-cli_exit cli_json_print(json_t *value) {
+static cli_exit print(json_t *value, size_t flags) {
     int failed;
 
     if (value == NULL)
         return cli_fail(CLI_FAILED, "out of memory while the JSON was built");
-    failed = json_dumpf(value, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(9));
+    failed = json_dumpf(value, stdout, flags | JSON_REAL_PRECISION(9));
     json_decref(value);
     putchar('\n');
     if (failed != 0 && !ferror(stdout)) /* else cli_end says it */
         return cli_fail(CLI_FAILED, "out of memory while the JSON was printed");
     return CLI_GOOD;
+}
+
+cli_exit cli_json_print(json_t *value) {
+    return print(value, JSON_INDENT(2));
+}
+
+cli_exit cli_json_line(json_t *value) {
+    return print(value, 0);
 }
 
 json_t *cli_json_text(const char *text) {

@@ -179,7 +179,8 @@ static cli_exit open_context(cli_session *session) {
         return code;
     desc.threads = session->threads;
     desc.isa_mask = session->isa_mask;
-    desc.device = session->device.kind;
+    /* A described GPU need not be there. */
+    desc.device = session->device.machine == NULL ? session->device.kind : TMS_DEVICE_CPU;
     desc.device_index = session->device.index;
     desc.tuning = tuning;
     desc.cublaslt_path = cublaslt != NULL && *cublaslt != '\0' ? cublaslt : NULL;

@@ -64,7 +64,14 @@ bool cli_take_format(const char *option, const char *text, void *target);   /* c
 bool cli_take_shapes(const char *option, const char *text, void *target);   /* cli_shapes, adds */
 bool cli_take_tokens(const char *option, const char *text, void *target);   /* cli_numbers, a,b,c */
 
-bool cli_take_device(const char *option, const char *text, void *target); /* cli_device */
+bool cli_take_device(const char *option, const char *text, void *target);  /* cli_device */
+bool cli_take_machine(const char *option, const char *text, void *target); /* ... or described */
+bool cli_take_dtype(const char *option, const char *text, void *target);   /* cli_dtype */
+
+typedef struct cli_dtype {
+    int32_t is_given;
+    tms_dtype dtype;
+} cli_dtype;
 
 typedef struct cli_format {
     int32_t is_given;

@@ -186,27 +186,64 @@ bool cli_take_shapes(const char *option, const char *text, void *target) {
     return true;
 }
 
-bool cli_take_device(const char *option, const char *text, void *target) {
-    cli_device *out = target;
+/* cpu, cuda or cuda:INDEX; false where it is another word. */
+static bool read_device(const char *text, cli_device *out) {
     const char *index = text + 5;
     int64_t value = 0;
 
+    if (strcmp(text, "cpu") == 0)
+        return true;
+    if (strcmp(text, "cuda") != 0 && strcmp(text, "cuda:0") != 0 &&
+        (strncmp(text, "cuda:", 5) != 0 || !read_number(&index, 4096, &value) || *index != '\0'))
+        return false;
+    out->kind = TMS_DEVICE_CUDA;
+    out->index = (int32_t)value;
+    return true;
+}
+
+static bool take_once(const char *option, const char *text, cli_device *out) {
     if (out->is_given)
         return refused(
             cli_fail(CLI_MISUSE, "%s is given twice, and \"%s\" is the second", option, text));
     out->is_given = 1;
-    if (strcmp(text, "cpu") == 0)
-        return true;
-    out->kind = TMS_DEVICE_CUDA;
-    if (strcmp(text, "cuda") == 0 || strcmp(text, "cuda:0") == 0)
-        return true;
-    if (strncmp(text, "cuda:", 5) != 0 || !read_number(&index, 4096, &value) || *index != '\0')
-        return refused(cli_fail(CLI_MISUSE,
-                                "%s is \"%s\", but must be cpu, cuda, or cuda:INDEX with an index "
-                                "of at most 4096",
-                                option, text));
-    out->index = (int32_t)value;
     return true;
+}
+
+bool cli_take_device(const char *option, const char *text, void *target) {
+    if (!take_once(option, text, target))
+        return false;
+    return read_device(text, target) ||
+           refused(
+               cli_fail(CLI_MISUSE,
+                        "%s is \"%s\", but must be cpu, cuda, or cuda:INDEX with an index of at "
+                        "most 4096",
+                        option, text));
+}
+
+bool cli_take_machine(const char *option, const char *text, void *target) {
+    cli_device *out = target;
+
+    if (!take_once(option, text, out))
+        return false;
+    if (!read_device(text, out)) {
+        out->kind = TMS_DEVICE_CUDA;
+        out->machine = text;
+    }
+    return true;
+}
+
+bool cli_take_dtype(const char *option, const char *text, void *target) {
+    static const tms_dtype types[] = {TMS_F32, TMS_BF16, TMS_F16, TMS_I8, TMS_E4M3};
+    cli_dtype *out = target;
+
+    for (size_t i = 0; i < sizeof types / sizeof types[0]; i++)
+        if (strcmp(text, tms_dtype_name(types[i])) == 0) {
+            out->is_given = 1;
+            out->dtype = types[i];
+            return true;
+        }
+    return refused(
+        cli_fail(CLI_MISUSE, "%s is \"%s\", but must be f32, bf16, f16, i8 or e4m3", option, text));
 }
 
 bool cli_take_tokens(const char *option, const char *text, void *target) {

@@ -986,6 +986,9 @@ typedef struct tms_bench_desc {
     int32_t is_cold; /* 1: rotate over copies of the weights that leave the caches */
     tms_progress progress;
     void *progress_user;
+    tms_device device; /* TMS_DEVICE_CUDA: the context's GPU. There: shapes alone, 2:4, in `dtype`,
+                        * ours beside cuBLASLt, the GPU's time in the sustained state */
+    tms_dtype dtype;   /* of x and w on a GPU: bf16, f16, e4m3 or i8; 0, f32, is bf16 */
 } tms_bench_desc;
 
 static inline tms_bench_desc tms_bench_desc_default(void) {
@@ -1000,6 +1003,42 @@ static inline tms_bench_desc tms_bench_desc_default(void) {
  * what patterns fit. */
 TMS_API tms_status tms_bench_run(tms_context *context, const tms_bench_desc *desc,
                                  tms_bench_sink sink, void *sink_user);
+
+/* A kernel that could compute a product, and its modelled time. Texts live during the callback. */
+typedef struct tms_explain_row {
+    size_t struct_size;
+    const char *kernel, *part; /* and the part that it reads */
+    int64_t t;
+    double us; /* modelled: launch + max(steps, memory) + pass, or as measured */
+    double launch_us, steps_us, memory_us, pass_us;
+    int32_t is_chosen;   /* 1: a plan with all parts of the layout takes it for t ... */
+    int64_t first, last; /* ... and for these t */
+    int32_t has_part; /* 1: the layout has its part; one without lost before, or was not wanted */
+    int32_t is_reference;         /* 1: taken only where nothing else fits */
+    int32_t is_measured;          /* 1: the tuning table has a measured time of it near by */
+    const char *machine, *prices; /* what it would run on, and whose prices these are */
+} tms_explain_row;
+
+typedef int32_t (*tms_explain_sink)(void *user, const tms_explain_row *row); /* not 0: stop */
+
+typedef struct tms_explain_desc {
+    size_t struct_size;
+    const tms_spmm_problem *problem; /* its device need not be there where machine is given */
+    int64_t t;                       /* 1 .. problem->t_max */
+    int32_t keep_dense;
+    const char *machine; /* a GPU that is only described, "h100" or "h200"; NULL: the context's */
+} tms_explain_desc;
+
+static inline tms_explain_desc tms_explain_desc_default(void) {
+    tms_explain_desc desc = TMS_INIT_ZERO;
+    desc.struct_size = sizeof(desc);
+    return desc;
+}
+
+/* Why a plan takes which kernel: hands every candidate to the sink, in the order of the tables.
+ * Returns TMS_OK, TMS_ERR_INVALID, TMS_ERR_UNSUPPORTED or TMS_ERR_CANCELLED. */
+TMS_API tms_status tms_spmm_explain(tms_context *context, const tms_explain_desc *desc,
+                                    tms_explain_sink sink, void *sink_user);
 
 typedef struct tms_tune_desc {
     size_t struct_size;

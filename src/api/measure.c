@@ -8,6 +8,8 @@
 #include "measure/bench.h"
 #include "measure/tune.h"
 #include "pattern/pattern.h"
+#include "spmm/explain.h"
+#include "spmm/problem.h"
 
 enum { ROUNDS_DEFAULT = 9, ROUNDS_MAX = 100000 };
 
@@ -64,6 +66,25 @@ static tms_status check_shapes(const tms_shape *shapes, int32_t count) {
     return TMS_OK;
 }
 
+/* What a GPU has no rows of is said, not left out. */
+static tms_status check_device(const tms_bench_desc *desc) {
+    if ((uint32_t)desc->device >= TMS_DEVICE_COUNT)
+        return tmsi_fail(TMS_ERR_INVALID, "desc->device is %d, but devices are 0 (CPU) to %d",
+                         (int)desc->device, TMS_DEVICE_COUNT - 1);
+    if (desc->device == TMS_DEVICE_CPU)
+        return TMS_OK;
+    if (desc->checkpoint != NULL || desc->model_count > 0)
+        return tmsi_fail(TMS_ERR_UNSUPPORTED,
+                         "on a GPU products of shapes are measured, not checkpoints or models");
+    for (int32_t i = 0; i < desc->pattern_count; i++)
+        if (desc->patterns[i].kind != TMS_PATTERN_NM || desc->patterns[i].keep != 2 ||
+            desc->patterns[i].group != 4)
+            return tmsi_fail(TMS_ERR_UNSUPPORTED,
+                             "desc->patterns[%d] is not 2:4, but a GPU has kernels for 2:4 alone",
+                             i);
+    return TMS_OK;
+}
+
 static tms_status check_desc(const tms_bench_desc *desc) {
     tms_status status;
 
@@ -89,6 +110,7 @@ static tms_status check_desc(const tms_bench_desc *desc) {
     if (desc->model_count > 0 && desc->text_count == 0)
         return tmsi_fail(TMS_ERR_INVALID,
                          "desc->text_count is 0, but models are timed on texts: give some");
+    TMS_TRY(check_device(desc));
     if (desc->rounds < 0 || desc->rounds > ROUNDS_MAX)
         return tmsi_fail(TMS_ERR_INVALID, "desc->rounds is %d, but must be 0 (%d) to %d",
                          desc->rounds, ROUNDS_DEFAULT, ROUNDS_MAX);
@@ -110,6 +132,9 @@ tms_status tms_bench_run(tms_context *context, const tms_bench_desc *given, tms_
     TMSI_NEED(sink);
     TMS_TRY(tmsi_struct_read("desc", given, sizeof desc, &desc));
     TMS_TRY(check_desc(&desc));
+    if (desc.device == TMS_DEVICE_CUDA && context->cuda == NULL)
+        return tmsi_fail(TMS_ERR_DEVICE, "desc->device is TMS_DEVICE_CUDA, but the context has no "
+                                         "GPU: create it with desc->device TMS_DEVICE_CUDA");
     if (desc.pattern_count == 0) {
         for (int i = 0; i < PATTERNS; i++)
             TMS_TRY(tmsi_pattern_parse(texts[i], &patterns[i]));
@@ -144,6 +169,49 @@ tms_status tms_tune_run(tms_context *context, const tms_tune_desc *given, tms_be
     TMS_TRY(check_array("shapes", desc.shapes, desc.shape_count));
     TMS_TRY(check_shapes(desc.shapes, desc.shape_count));
     TMS_TRY(tmsi_tune_run(context, &desc, sink, sink_user));
+done:
+    return status;
+}
+
+static tms_status describe_machine(const char *name, tmsi_hardware *out) {
+    char names[64];
+
+    if (tmsi_machine_describe(name, out))
+        return TMS_OK;
+    tmsi_machine_names(names, sizeof names);
+    return tmsi_fail(TMS_ERR_INVALID, "desc->machine is \"%s\", but those described are %s", name,
+                     names);
+}
+
+tms_status tms_spmm_explain(tms_context *context, const tms_explain_desc *given,
+                            tms_explain_sink sink, void *sink_user) {
+    tms_spmm_problem problem;
+    tms_explain_desc desc;
+    tmsi_hardware described;
+    tmsi_machine machine;
+    tmsi_tuning tuning;
+    tms_status status;
+
+    tmsi_enter(__func__);
+    TMSI_NEED(context);
+    TMSI_NEED(sink);
+    TMS_TRY(tmsi_struct_read("desc", given, sizeof desc, &desc));
+    TMS_TRY(tmsi_struct_read("desc->problem", desc.problem, sizeof problem, &problem));
+    TMS_TRY(tmsi_spmm_problem_check(&problem));
+    if (desc.t < 1 || desc.t > problem.t_max)
+        return tmsi_fail(TMS_ERR_INVALID, "desc->t is %" PRId64 ", but must be 1 to %" PRId64,
+                         desc.t, problem.t_max);
+    if (desc.machine == NULL) {
+        TMS_TRY(tmsi_spmm_device_check(context, &problem));
+        machine = tmsi_spmm_machine(context, &problem);
+    } else {
+        TMS_TRY(describe_machine(desc.machine, &described));
+        tmsi_tuning_fill(&described, &tuning);
+        problem.device = TMS_DEVICE_CUDA;
+        machine.hardware = &described;
+        machine.tuning = &tuning;
+    }
+    TMS_TRY(tmsi_spmm_explain(&problem, desc.t, &machine, desc.keep_dense != 0, sink, sink_user));
 done:
     return status;
 }

@@ -38,6 +38,11 @@ tms_status tmsi_bench_run(tms_context *context, const tms_bench_desc *desc, tms_
     bench.desc = desc;
     bench.sink = sink;
     bench.sink_user = sink_user;
+    if (desc->device == TMS_DEVICE_CUDA) {
+        tmsi_row_frame_fill(context, context->cublaslt_text, &bench.frame);
+        bench.total = tmsi_bench_gpu_samples(&bench);
+        return tmsi_bench_gpu(&bench);
+    }
     tmsi_openblas_open(context, &bench.openblas);
     tmsi_row_frame_fill(context, bench.openblas.version, &bench.frame);
     if (desc->checkpoint != NULL) {

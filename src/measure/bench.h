@@ -33,6 +33,8 @@ int64_t tmsi_bench_shapes_samples(const tmsi_bench *bench);
 tms_status tmsi_bench_shapes(tmsi_bench *bench);
 int64_t tmsi_bench_layers_samples(const tmsi_bench *bench);
 tms_status tmsi_bench_layers(tmsi_bench *bench);
+int64_t tmsi_bench_gpu_samples(const tmsi_bench *bench);
+tms_status tmsi_bench_gpu(tmsi_bench *bench);
 int64_t tmsi_bench_models_samples(const tmsi_bench *bench);
 tms_status tmsi_bench_models(tmsi_bench *bench);
 

@@ -46,6 +46,7 @@ static tms_status build_sparse(tmsi_gpu_case *self) {
     desc.device = TMS_DEVICE_CUDA;
     TMS_TRY(tmsi_image_bytes(self->context, &desc, &bytes));
     TMS_TRY(tmsi_gpu_alloc(self->context, bytes, &self->sparse));
+    self->sparse_bytes = bytes;
     TMS_TRY(tmsi_image_build(self->context, &desc, self->sparse, bytes, &image));
 done:
     return status;
@@ -74,7 +75,8 @@ tms_status tmsi_gpu_case_open(tms_context *context, tmsi_gpu_clock *clock,
     TMS_TRY(tmsi_gpu_alloc(context, (size_t)longest * sizeof(float), &vector));
     out->vector = vector;
     TMS_TRY(tmsi_gpu_noise(context, vector, TMS_F32, longest, 4));
-    TMS_TRY(tmsi_gpu_alloc(context, sizeof(tmsi_plain_header) + w_bytes, &out->dense));
+    out->dense_bytes = sizeof(tmsi_plain_header) + w_bytes;
+    TMS_TRY(tmsi_gpu_alloc(context, out->dense_bytes, &out->dense));
     TMS_TRY(tmsi_gpu_noise(context, (char *)out->dense + sizeof(tmsi_plain_header), p->w_type,
                            p->n * p->k, 2));
     if (p->format == TMS_FORMAT_NM)
@@ -101,6 +103,10 @@ static void *find_data(const tmsi_gpu_case *self, const tmsi_spmm_kernel *kernel
 bool tmsi_gpu_case_serves(const tmsi_gpu_case *self, const tmsi_spmm_kernel *kernel) {
     return (kernel->needs & ~self->context->gpu.isa) == 0 && kernel->fits(&self->problem) &&
            find_data(self, kernel) != NULL;
+}
+
+size_t tmsi_gpu_case_bytes(const tmsi_gpu_case *self, const tmsi_spmm_kernel *kernel) {
+    return kernel->format == TMS_FORMAT_DENSE ? self->dense_bytes : self->sparse_bytes;
 }
 
 static tms_status make_work(tmsi_gpu_case *self, size_t bytes) {

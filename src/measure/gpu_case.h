@@ -13,6 +13,7 @@ typedef struct tmsi_gpu_case {
     void *x, *y, *residual;
     float *vector;        /* ones enough for scales and bias */
     void *dense, *sparse; /* parts; NULL where there is none */
+    size_t dense_bytes, sparse_bytes;
     void *work;
     size_t work_bytes;
 } tmsi_gpu_case;
@@ -25,6 +26,9 @@ void tmsi_gpu_case_close(tmsi_gpu_case *self);
 
 /* Whether the part that a kernel reads is there. */
 bool tmsi_gpu_case_serves(const tmsi_gpu_case *self, const tmsi_spmm_kernel *kernel);
+
+/* Bytes of that part. */
+size_t tmsi_gpu_case_bytes(const tmsi_gpu_case *self, const tmsi_spmm_kernel *kernel);
 
 /* The GPU's microseconds of one call of the kernel with t tokens, see tmsi_gpu_time. */
 tms_status tmsi_gpu_case_time(tmsi_gpu_case *self, const tmsi_spmm_kernel *kernel, int64_t t,

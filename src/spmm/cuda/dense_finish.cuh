@@ -127,6 +127,40 @@ __global__ void __launch_bounds__(THREADS) finish(const Source source, const Fin
             element(source, f, ALONG_T ? i : line, ALONG_T ? line : i);
 }
 
+/* Eight neighbours of a row-major 16-bit y at once, without gate or residual: what is left is
+ * moving bytes (by single elements it took 2.4 times as long). Sums in f32, y's rows and all arrays
+ * on 16 bytes, columns a multiple of 8. */
+constexpr int WIDTH = 8;
+
+__global__ void __launch_bounds__(THREADS) finish_wide(const Stored<float> source, const Finish f) {
+    const int64_t groups = f.columns / WIDTH, step = (int64_t)gridDim.x * THREADS;
+
+    for (int64_t i = (int64_t)blockIdx.x * THREADS + threadIdx.x; i < groups * f.t; i += step) {
+        const int64_t t = i / groups, n = i % groups * WIDTH;
+        const float4 *sums = (const float4 *)(source.sums + t * source.step_t + n);
+        const float4 low = __ldcs(sums), high = __ldcs(sums + 1);
+        const float sum[WIDTH] = {low.x, low.y, low.z, low.w, high.x, high.y, high.z, high.w};
+        uint32_t packed[WIDTH / 2];
+
+#pragma unroll
+        for (int j = 0; j < WIDTH; j += 2)
+            packed[j / 2] =
+                tmsi_pack_16(tmsi_activate(f.activation, scaled(f, sum[j], t, n + j)),
+                             tmsi_activate(f.activation, scaled(f, sum[j + 1], t, n + j + 1)),
+                             f.y_type == TMS_BF16);
+        *(uint4 *)((uint16_t *)f.y + t * f.y_t + n) =
+            make_uint4(packed[0], packed[1], packed[2], packed[3]);
+    }
+}
+
+/* Whether it serves. */
+inline bool is_wide(const Finish &f, const Stored<float> &source) {
+    return f.y_n == 1 && (f.y_type == TMS_BF16 || f.y_type == TMS_F16) && !f.has_gate &&
+           f.residual == NULL && f.absmax_t == NULL && f.columns % WIDTH == 0 &&
+           f.y_t % WIDTH == 0 && source.step_n == 1 && source.step_t % WIDTH == 0 &&
+           ((uintptr_t)f.y | (uintptr_t)source.sums) % 16 == 0;
+}
+
 /* NaN wins, as in the references. */
 __device__ inline float larger(float a, float b) {
     return b > a || b != b ? b : a;

@@ -183,9 +183,17 @@ tms_status finish_stored(const tmsi_spmm_run &run, const void *sums) {
     const int64_t step_n = is_transposed ? run.args->t : 1;
     const char *what = "launching what follows a dense product";
 
+    const dense::Stored<float> source = {(const float *)sums, step_t, step_n};
+    const dense::Finish f = make_finish(run);
+
     if (run.problem->x_type == TMS_I8)
         return finish(run, dense::Stored<int32_t>{(const int32_t *)sums, step_t, step_n}, what);
-    return finish(run, dense::Stored<float>{(const float *)sums, step_t, step_n}, what);
+    if (!dense::is_wide(f, source))
+        return finish(run, source, what);
+    dense::finish_wide<<<(unsigned)tmsi_min(
+                             tmsi_div_up(f.t * f.columns / dense::WIDTH, dense::THREADS), 4096),
+                         dense::THREADS, 0, (cudaStream_t)run.stream>>>(source, f);
+    return tmsi_cuda_check(what, cudaGetLastError());
 }
 
 tms_status launch(const tmsi_spmm_run &run) {
@@ -230,6 +238,7 @@ tms_status prepare() {
         (const void *)dense::finish<dense::Stored<float>, true>,
         (const void *)dense::finish<dense::Stored<int32_t>, false>,
         (const void *)dense::finish<dense::Stored<int32_t>, true>,
+        (const void *)dense::finish_wide,
         (const void *)dense::finish_rows<dense::Looped>,
         (const void *)dense::finish_rows<dense::Stored<float>>,
         (const void *)dense::finish_rows<dense::Stored<int32_t>>,
