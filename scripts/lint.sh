@@ -60,7 +60,7 @@ clang_is_content() {
 }
 
 tidy_is_content() {
-    sources c src cli examples |
+    sources c src cli examples python |
         xargs -P "$jobs" -n 4 clang-tidy --quiet -p build-clang 2> /dev/null
 }
 

@@ -120,8 +120,9 @@ static PyObject *layout_parts(PyObject *module, PyObject *bytes) {
     parts = PyTuple_New(layout.part_count);
     for (int32_t i = 0; parts != NULL && i < layout.part_count; i++) {
         const tms_part *part = &layout.parts[i];
-        PyObject *row = Py_BuildValue("(iss)", (int)part->id, tms_format_name(part->format),
-                                      tms_dtype_name((tms_dtype)part->dtype));
+        PyObject *row =
+            Py_BuildValue("(iss)", (int)part->id, tms_format_name((tms_format)part->format),
+                          tms_dtype_name((tms_dtype)part->dtype));
 
         if (row == NULL || PyTuple_SetItem(parts, i, row) != 0) {
             Py_DECREF(parts);

@@ -4,20 +4,25 @@
 #include <string.h>
 
 /* Open addressing; the table doubles when it is half full, kinds themselves never move. */
-static core_kind **table;
+typedef struct kind_slot {
+    core_kind *kind; /* or NULL */
+} kind_slot;
+
+static kind_slot *table;
 static size_t table_size, kind_count;
 
-static size_t slot_of(core_kind *const *slots, size_t size, int64_t id) {
+/* Where the kind of that number is, or would be put. */
+static kind_slot *find_slot(kind_slot *slots, size_t size, int64_t id) {
     size_t slot = (size_t)id & (size - 1);
 
-    while (slots[slot] != NULL && slots[slot]->id != id)
+    while (slots[slot].kind != NULL && slots[slot].kind->id != id)
         slot = (slot + 1) & (size - 1);
-    return slot;
+    return &slots[slot];
 }
 
 static bool grow_table(void) {
     size_t size = table_size == 0 ? 64 : table_size * 2;
-    core_kind **slots;
+    kind_slot *slots;
 
     if (kind_count * 2 < table_size)
         return true;
@@ -27,8 +32,8 @@ static bool grow_table(void) {
         return false;
     }
     for (size_t i = 0; i < table_size; i++)
-        if (table[i] != NULL)
-            slots[slot_of(slots, size, table[i]->id)] = table[i];
+        if (table[i].kind != NULL)
+            *find_slot(slots, size, table[i].kind->id) = table[i];
     free(table);
     table = slots;
     table_size = size;
@@ -36,7 +41,7 @@ static bool grow_table(void) {
 }
 
 core_kind *core_kind_find(int64_t id) {
-    core_kind *kind = table_size > 0 ? table[slot_of(table, table_size, id)] : NULL;
+    core_kind *kind = table_size > 0 ? find_slot(table, table_size, id)->kind : NULL;
 
     if (kind == NULL)
         core_refuse("no weight of kind %lld was made in this process: a SparseWeight makes its "
@@ -66,10 +71,10 @@ static int64_t hash_kind(const core_kind *kind) {
 }
 
 static bool is_same(const core_kind *a, const core_kind *b) {
-    return memcmp(&a->image, &b->image, sizeof a->image) == 0 &&
-           memcmp(&a->density, &b->density, sizeof a->density) == 0 && a->format == b->format &&
-           a->keep == b->keep && a->group == b->group && a->block_rows == b->block_rows &&
-           a->block_columns == b->block_columns && a->w_type == b->w_type;
+    return memcmp(&a->image, &b->image, sizeof a->image) == 0 && a->density == b->density &&
+           a->format == b->format && a->keep == b->keep && a->group == b->group &&
+           a->block_rows == b->block_rows && a->block_columns == b->block_columns &&
+           a->w_type == b->w_type;
 }
 
 /* The number of an equal kind, or of a copy that is put into the table; -1 and an exception. */
@@ -79,7 +84,7 @@ static int64_t add_kind(core_kind *kind) {
     if (!grow_table())
         return -1;
     for (kind->id = hash_kind(kind);; kind->id = (kind->id + 1) & INT64_MAX) {
-        const core_kind *found = table[slot_of(table, table_size, kind->id)];
+        const core_kind *found = find_slot(table, table_size, kind->id)->kind;
 
         if (found == NULL)
             break;
@@ -92,7 +97,7 @@ static int64_t add_kind(core_kind *kind) {
         return -1;
     }
     *copy = *kind;
-    table[slot_of(table, table_size, copy->id)] = copy;
+    find_slot(table, table_size, copy->id)->kind = copy;
     kind_count++;
     return copy->id;
 }
