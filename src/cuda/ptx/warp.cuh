@@ -60,22 +60,9 @@ __device__ static inline uint32_t tmsi_load_shared_u32(uint32_t address) {
     return value;
 }
 
-__device__ static inline void tmsi_store_shared_f32(uint32_t address, float value) {
-    asm volatile("st.shared.f32 [%0], %1;" ::"r"(address), "f"(value) : "memory");
-}
-
 __device__ static inline void tmsi_store_shared_v4(uint32_t address, const uint32_t (&r)[4]) {
     asm volatile("st.shared.v4.u32 [%0], {%1, %2, %3, %4};" ::"r"(address), "r"(r[0]), "r"(r[1]),
                  "r"(r[2]), "r"(r[3])
-                 : "memory");
-}
-
-/* 16 bytes of the shared memory of any CTA of the cluster (an address from tmsi_mapa). Volatile,
- * for the same reason. */
-__device__ static inline void tmsi_load_cluster_v4(uint32_t address, uint32_t (&r)[4]) {
-    asm volatile("ld.shared::cluster.v4.u32 {%0, %1, %2, %3}, [%4];"
-                 : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3])
-                 : "r"(address)
                  : "memory");
 }
 

@@ -51,8 +51,10 @@ tms_status tmsi_cuda_make_map_3d(const tmsi_cuda_device &device, const tmsi_cuda
     const int element = tmsi_cuda_element_bytes(matrix.type);
     const cuuint64_t shape[3] = {(cuuint64_t)width, (cuuint64_t)matrix.rows,
                                  (cuuint64_t)(matrix.columns / width)};
-    const cuuint64_t pitch_bytes[2] = {(cuuint64_t)matrix.pitch * (cuuint64_t)element,
-                                       (cuuint64_t)width * (cuuint64_t)element};
+    const cuuint64_t row_bytes = (cuuint64_t)matrix.pitch * (cuuint64_t)element;
+    /* Of one slice there is no next, but its distance has to be a multiple of 16 all the same. */
+    const cuuint64_t pitch_bytes[2] = {
+        row_bytes, width == matrix.columns ? row_bytes : (cuuint64_t)width * (cuuint64_t)element};
     const cuuint32_t box[3] = {(cuuint32_t)(box_bytes / element), (cuuint32_t)box_rows,
                                (cuuint32_t)box_slices};
     const cuuint32_t steps[3] = {1, 1, 1};

@@ -24,7 +24,7 @@ template <class T> struct Consumer {
         : p(params), at(place), shared(memory), ring(params.stages) {
         group = threadIdx.x / WARPGROUP;
         thread = threadIdx.x % WARPGROUP;
-        first_w = shared + T::RING_AT + T::X_BYTES + group * T::W_BYTES;
+        first_w = shared + p.ring_at + T::X_BYTES + group * T::W_BYTES;
     }
 
     __device__ inline void release(int stage) {
@@ -60,13 +60,13 @@ template <class T> struct Consumer {
 #pragma unroll
         for (int i = 0; i < T::GROUP; i++)
             multiply_block(d, first_w + offset + i * BLOCK_BYTES,
-                           shared + T::RING_AT + offset + i * x_bytes, meta[i],
+                           shared + p.ring_at + offset + i * x_bytes, meta[i],
                            i > 0 || stages_done > 0);
         tmsi_wgmma_commit();
         tmsi_wgmma_wait<1>();
         if (stages_done > 0)
             release(previous);
-        ring.next();
+        ring.next(1);
     }
 
     /* The blocks of a last stage that is not full, one by one. */
@@ -80,7 +80,7 @@ template <class T> struct Consumer {
 
             tmsi_wgmma_fence();
             multiply_block(d, first_w + offset + i * BLOCK_BYTES,
-                           shared + T::RING_AT + offset + i * x_bytes, meta, i > 0 || accumulate);
+                           shared + p.ring_at + offset + i * x_bytes, meta, i > 0 || accumulate);
             tmsi_wgmma_commit();
             tmsi_wgmma_wait<0>();
         }
@@ -103,36 +103,20 @@ template <class T> struct Consumer {
     }
 };
 
-/* Every consumer thread of the cluster. */
 template <class T>
 __device__ inline void consume(const Params &p, const Place &at, uint32_t shared) {
     Consumer<T> consumer(p, at, shared);
     Store<T> store(p, at, shared, consumer.group, consumer.thread);
-    const bool is_inside = consumer.group < at.blocks;
+    typename Consumer<T>::Sums d;
 
-    if (is_inside) {
-        typename Consumer<T>::Sums d;
-
-        consumer.product(d);
-        tmsi_bar_sync(1, T::CONSUMERS); /* nobody reads the ring any more */
-        store.spread(d, consumer.thread);
-    } else {
-        tmsi_bar_sync(1, T::CONSUMERS);
-    }
+    if (consumer.group >= at.blocks)
+        return;
+    consumer.product(d);
     if (p.split > 1)
-        tmsi_barrier_cluster_arrive();
+        tmsi_barrier_cluster_wait(); /* all CTAs have begun, long ago */
+    store.send(d);
     store.load_factors();
-    if (p.split > 1)
-        tmsi_barrier_cluster_wait();
-    else
-        tmsi_bar_sync(2 + consumer.group, WARPGROUP);
-    if (is_inside)
-        store.store();
-    if (p.split > 1) { /* others may still read this CTA's sums */
-        __syncwarp();
-        tmsi_barrier_cluster_arrive();
-        tmsi_barrier_cluster_wait();
-    }
+    store.store(consumer.group);
 }
 
 } // namespace nm24_few

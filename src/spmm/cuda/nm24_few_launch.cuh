@@ -36,11 +36,17 @@ inline bool has_pieces(const tmsi_epilogue &e) {
            (e.residual == NULL || is_aligned(e.residual, e.ldr));
 }
 
-/* Stages that a CTA's blocks need, if its share of shared memory has them. */
-template <class T> int choose_stages(const Params &p, int shared_bytes) {
-    const int64_t needed = tmsi_div_up(tmsi_div_up(p.k_blocks, p.split), T::GROUP);
+/* Divides shared memory: sums first, of all units that a CTA may have, then as many stages as its
+ * blocks need or the rest holds. */
+template <class T> size_t divide_shared(int shared_bytes, Params *p) {
+    const int units = (int)tmsi_div_up(p->tokens / 8, p->split) * p->split;
+    const int64_t needed = tmsi_div_up(tmsi_div_up(p->k_blocks, p->split), T::GROUP);
 
-    return (int)tmsi_min(needed, (shared_bytes - T::RING_AT) / T::STAGE_BYTES);
+    p->sums_bytes = units * T::UNIT_BYTES;
+    p->ring_at = (int32_t)tmsi_div_up(T::SUMS_AT + T::ROW_BLOCKS * p->sums_bytes, 1024) * 1024;
+    p->stages = (int32_t)tmsi_min(needed, (shared_bytes - p->ring_at) / T::STAGE_BYTES);
+    p->producers = (int32_t)tmsi_min(T::PRODUCERS, p->stages);
+    return (size_t)(p->ring_at + p->stages * T::STAGE_BYTES);
 }
 
 /* On so many bytes of shared memory a CTA, at most. */
@@ -60,7 +66,6 @@ tms_status launch_grid(const tmsi_spmm_run &run, const tmsi_nm24_few_grid &grid,
     p.more = p.k_blocks % grid.split;
     p.tokens = grid.tokens;
     p.split = grid.split;
-    p.stages = choose_stages<T>(p, shared_bytes);
     p.epilogue = tmsi_make_epilogue(run);
     p.has_pieces = has_pieces(p.epilogue);
     status = make_map(run, T::GROUP, &p);
@@ -71,8 +76,7 @@ tms_status launch_grid(const tmsi_spmm_run &run, const tmsi_nm24_few_grid &grid,
     cluster.val.clusterDim.y = cluster.val.clusterDim.z = 1;
     config.gridDim = dim3((unsigned)grid.split, (unsigned)grid.tiles_n, (unsigned)grid.tiles_t);
     config.blockDim = dim3(T::THREADS);
-    config.dynamicSmemBytes =
-        (size_t)tmsi_max(T::END_BYTES, T::RING_AT + p.stages * T::STAGE_BYTES);
+    config.dynamicSmemBytes = divide_shared<T>(shared_bytes, &p);
     config.stream = (cudaStream_t)run.stream;
     config.attrs = &cluster;
     config.numAttrs = grid.split > 1 ? 1 : 0;
@@ -110,9 +114,9 @@ template <class T> tms_status prepare(const char *name) {
     typedef nm24_few::Tile<nm24::type, 1, 16, 4, 2> spmm_nm24_##type##_few_64x16_sm90;             \
     typedef nm24_few::Tile<nm24::type, 1, 32, 2, 2> spmm_nm24_##type##_few_64x32_sm90;             \
     typedef nm24_few::Tile<nm24::type, 1, 64, 2, 2> spmm_nm24_##type##_few_64x64_sm90;             \
-    typedef nm24_few::Tile<nm24::type, 2, 64, 1, 2> spmm_nm24_##type##_few_128x64_sm90;            \
-    typedef nm24_few::Tile<nm24::type, 2, 96, 1, 2> spmm_nm24_##type##_few_128x96_sm90;            \
-    typedef nm24_few::Tile<nm24::type, 2, 128, 1, 2> spmm_nm24_##type##_few_128x128_sm90;          \
+    typedef nm24_few::Tile<nm24::type, 2, 64, 2, 2> spmm_nm24_##type##_few_128x64_sm90;            \
+    typedef nm24_few::Tile<nm24::type, 2, 96, 1, 1> spmm_nm24_##type##_few_128x96_sm90;            \
+    typedef nm24_few::Tile<nm24::type, 2, 128, 1, 1> spmm_nm24_##type##_few_128x128_sm90;          \
     typedef nm24_few::Tile<nm24::type, 2, 192, 1, 1> spmm_nm24_##type##_few_128x192_sm90;
 
 /* A row's two functions. */

@@ -1,15 +1,15 @@
 /* How an nm24 kernel for few tokens ends: a cluster's sums are added up, finished and stored.
  *
- * Each CTA leaves its sums of the whole tile in its shared memory, a token a row. Pieces of four
- * rows of w by one token then go round the threads of the cluster: each reads its piece of every
- * CTA, adds in their order, finishes and stores it. A piece is few enough to take every epilogue by
- * branches, and lies side by side in y as in the sums: nothing is transposed but by the first
- * store. */
+ * Units of 8 tokens go round the CTAs of a cluster. Each thread sends its sums of a unit, a quad of
+ * registers, to the unit's CTA, where the same thread of the same warpgroup adds the quads of all
+ * CTAs in their order. Nobody waits for the cluster: a barrier of the receiver counts the bytes.
+ *
+ * A unit's sums then cross shared memory to pieces, four rows of w by one token a thread, which lie
+ * side by side in y. Pieces are few enough to take every epilogue by branches. */
 #ifndef TAMIS_SPMM_CUDA_NM24_FEW_STORE_CUH
 #define TAMIS_SPMM_CUDA_NM24_FEW_STORE_CUH
 
-#include "cuda/ptx/mbarrier.cuh"
-#include "cuda/ptx/warp.cuh"
+#include "cuda/ptx/cluster.cuh"
 #include "spmm/cuda/nm24_few_tile.cuh"
 
 namespace nm24_few {
@@ -42,14 +42,18 @@ __device__ inline void add_piece(const tmsi_epilogue &e, int64_t at, float (&val
 
 /* A consumer thread: its four rows are the same in all of its pieces. */
 template <class T> struct Store {
-    /* Pieces in flight, and CTAs of whose sums a thread reads at once: what registers hold. */
-    static constexpr int BATCH = T::TOKENS < 64 ? 1 : 2, FLIGHT = 4;
+    /* Units that cross shared memory between two barriers. */
+    static constexpr int BATCH = T::TOKENS < 16 ? 1 : 2;
+    static_assert(BATCH * T::CROSS_BYTES <= T::STAGING_BYTES, "");
 
     const Params &p;
     const Place &at;
-    uint32_t sums;  /* this warpgroup's sums of token 0, row 0 */
-    uint32_t piece; /* this thread's four rows of the first unit's token */
-    int row, token; /* of w, and in a unit of 8 tokens */
+    uint32_t barrier;    /* counts what other CTAs send */
+    uint32_t quads;      /* this thread's place in this warpgroup's sums of unit 0, CTA 0 */
+    uint32_t cross_from; /* its sums on their way across, of its first row and token */
+    uint32_t cross_to;   /* its piece */
+    int units, own;      /* of the tile; of this CTA */
+    int row, token;      /* of the piece: of w, and in a unit */
     float scale[4], bias[4];
 
     __device__ inline Store(const Params &params, const Place &place, uint32_t shared, int group,
@@ -57,27 +61,43 @@ template <class T> struct Store {
         : p(params), at(place) {
         /* Threads run along y's rows. */
         const bool is_nt = p.epilogue.y_order == TMS_ORDER_NT;
-        const int four = is_nt ? thread / 8 : thread % 16;
+        const int four = is_nt ? thread / 8 : thread % 16, lane = thread % 32;
+        const uint32_t cross = shared + T::STAGING_AT + group * T::STAGING_BYTES;
 
+        barrier = shared + T::SUMS_BARRIER_AT;
+        quads = shared + T::SUMS_AT + group * p.sums_bytes + thread * 16;
+        units = tile_units(at);
+        own = own_units(p, at);
         token = is_nt ? thread % 8 : thread / 16;
         row = (at.row_block + group) * 64 + 4 * four;
-        sums = shared + T::RING_AT + group * T::SUMS_BYTES;
-        piece = sums + token * T::SUM_PITCH + 16 * four;
+        cross_from = cross + 2 * (lane % 4) * T::CROSS_PITCH + (thread / 32 * 16 + lane / 4) * 4;
+        cross_to = cross + token * T::CROSS_PITCH + 16 * four;
     }
 
-    /* This CTA's sums: those of a thread of the tensor core's layout. */
-    __device__ inline void spread(const float (&d)[T::TOKENS / 2], int thread) {
-        const int lane = thread % 32;
-        const uint32_t to =
-            sums + 2 * (lane % 4) * T::SUM_PITCH + (thread / 32 * 16 + lane / 4) * 4;
+    /* A unit's place in its CTA, and one CTA's quads there. */
+    __device__ inline uint32_t quads_of(int slot, int cta) {
+        return quads + (slot * p.split + cta) * T::UNIT_BYTES;
+    }
+
+    /* Each unit to its CTA. The registers of d need numbers known to the compiler. */
+    __device__ inline void send(const float (&d)[T::TOKENS / 2]) {
+        int cta = 0, slot = 0;
 
 #pragma unroll
         for (int j = 0; j < T::TOKENS / 8; j++)
-            if (8 * j < p.tokens)
-#pragma unroll
-                for (int i = 0; i < 4; i++)
-                    tmsi_store_shared_f32(to + (8 * j + (i & 1)) * T::SUM_PITCH + (i >> 1) * 32,
-                                          d[4 * j + i]);
+            if (j < units) {
+                const uint32_t to = quads_of(slot, at.rank);
+
+                if (cta == at.rank)
+                    tmsi_store_shared_v4(to, d[4 * j], d[4 * j + 1], d[4 * j + 2], d[4 * j + 3]);
+                else
+                    tmsi_store_async_v4(tmsi_mapa(to, cta), d[4 * j], d[4 * j + 1], d[4 * j + 2],
+                                        d[4 * j + 3], tmsi_mapa(barrier, cta));
+                if (++cta == p.split) {
+                    cta = 0;
+                    slot++;
+                }
+            }
     }
 
     __device__ inline void load_factors() {
@@ -90,36 +110,24 @@ template <class T> struct Store {
         }
     }
 
-    /* The sums of units first, first + split ... over the whole of k. */
-    __device__ inline void gather(int first, float (&z)[BATCH][4]) {
-#pragma unroll
-        for (int b = 0; b < BATCH; b++)
+    /* A unit's sums over the whole of k, on their way across. */
+    __device__ inline void add_up(int slot, int cross) {
+        float sum[4] = {};
+
+#pragma unroll 4
+        for (int cta = 0; cta < p.split; cta++) {
+            float quad[4];
+
+            tmsi_load_shared_v4(quads_of(slot, cta), quad);
 #pragma unroll
             for (int i = 0; i < 4; i++)
-                z[b][i] = 0.f;
-#pragma unroll 1
-        for (int cta = 0; cta < p.split; cta += FLIGHT) {
-            uint32_t shares[FLIGHT][BATCH][4];
-
-#pragma unroll
-            for (int s = 0; s < FLIGHT; s++)
-                if (cta + s < p.split)
-#pragma unroll
-                    for (int b = 0; b < BATCH; b++)
-                        if (8 * (first + b * p.split) < p.tokens)
-                            tmsi_load_cluster_v4(
-                                tmsi_mapa(piece + 8 * (first + b * p.split) * T::SUM_PITCH,
-                                          cta + s),
-                                shares[s][b]);
-#pragma unroll
-            for (int s = 0; s < FLIGHT; s++)
-                if (cta + s < p.split)
-#pragma unroll
-                    for (int b = 0; b < BATCH; b++)
-#pragma unroll
-                        for (int i = 0; i < 4; i++)
-                            z[b][i] += __uint_as_float(shares[s][b][i]);
+                sum[i] += quad[i];
         }
+#pragma unroll
+        for (int i = 0; i < 4; i++)
+            tmsi_store_shared(cross_from + cross * T::CROSS_BYTES + (i & 1) * T::CROSS_PITCH +
+                                  (i >> 1) * 32,
+                              sum[i]);
     }
 
     __device__ inline void finish(float (&z)[4], int t) {
@@ -152,19 +160,28 @@ template <class T> struct Store {
         }
     }
 
-    /* This CTA's units of 8 tokens. */
-    __device__ inline void store() {
+    /* This CTA's units, when all sums are there. */
+    __device__ inline void store(int group) {
+        if (p.split > 1)
+            nm24::wait_for(barrier, 0);
 #pragma unroll 1
-        for (int unit = at.rank; at.token + 8 * unit < at.end; unit += BATCH * p.split) {
-            float z[BATCH][4];
-
-            gather(unit, z);
+        for (int slot = 0; slot < own; slot += BATCH) {
+            if (slot > 0)
+                tmsi_bar_sync(2 + group, WARPGROUP);
+#pragma unroll
+            for (int b = 0; b < BATCH; b++)
+                if (slot + b < own)
+                    add_up(slot + b, b);
+            tmsi_bar_sync(2 + group, WARPGROUP);
 #pragma unroll
             for (int b = 0; b < BATCH; b++) {
-                const int t = at.token + 8 * (unit + b * p.split) + token;
+                const int t = at.token + 8 * ((slot + b) * p.split + at.rank) + token;
+                float z[4];
 
-                if (t < at.end && row < p.epilogue.n)
-                    finish(z[b], t);
+                if (t < at.end && row < p.epilogue.n) {
+                    tmsi_load_shared_v4(cross_to + b * T::CROSS_BYTES, z);
+                    finish(z, t);
+                }
             }
         }
     }

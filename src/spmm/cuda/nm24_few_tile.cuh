@@ -18,18 +18,24 @@ template <class Element_, int ROW_BLOCKS_, int TOKENS_, int GROUP_, int CTAS_> s
     typedef Element_ Element;
     static constexpr int ROW_BLOCKS = ROW_BLOCKS_, TOKENS = TOKENS_, GROUP = GROUP_, CTAS = CTAS_;
     static constexpr int CONSUMERS = ROW_BLOCKS * WARPGROUP;
-    static constexpr int THREADS = CONSUMERS + 64; /* a warp that loads x, one that loads w */
+    /* Warps of which one thread loads. They take turns with the stages: a thread needs 300 cycles
+     * and more to load one, longer than its products take. */
+    static constexpr int PRODUCERS = 4;
+    static constexpr int THREADS = CONSUMERS + PRODUCERS * 32;
     static constexpr int X_BYTES = GROUP * TOKENS * X_ROW_BYTES;
     static constexpr int W_BYTES = GROUP * BLOCK_BYTES; /* of a row of blocks */
     static constexpr int STAGE_BYTES = X_BYTES + ROW_BLOCKS * W_BYTES;
-    /* The barriers, full and empty of each stage, stand in front. */
-    static constexpr int RING_AT = 1024, STAGES_MAX = 60;
-    /* Behind the product the ring is the sums' place: a row of f32 a token, 64 and 4 more, so that
-     * the lanes that share rows of w store to different banks. */
-    static constexpr int SUM_PITCH = 68 * 4, SUMS_BYTES = TOKENS * SUM_PITCH;
-    static constexpr int END_BYTES = RING_AT + ROW_BLOCKS * SUMS_BYTES;
+    /* Shared memory: barriers, full and empty of each stage and one that counts sums; a place where
+     * sums cross from the tensor core's order to y's, two units of 8 tokens in rows of 64 + 4 f32,
+     * so that the lanes that share rows of w store to different banks; the sums that CTAs send, a
+     * quad a thread and unit; the ring. */
+    static constexpr int STAGES_MAX = 60, SUMS_BARRIER_AT = STAGES_MAX * 16;
+    static constexpr int STAGING_AT = 1024, STAGING_BYTES = 4352;
+    static constexpr int CROSS_PITCH = 68 * 4, CROSS_BYTES = 8 * CROSS_PITCH;
+    static constexpr int SUMS_AT = STAGING_AT + ROW_BLOCKS * STAGING_BYTES;
+    static constexpr int UNIT_BYTES = WARPGROUP * 16;
     static_assert(STAGE_BYTES % 1024 == 0, "the swizzle of x repeats every 1024 bytes");
-    static_assert(2 * 8 * STAGES_MAX <= RING_AT, "");
+    static_assert(SUMS_BARRIER_AT + 8 <= STAGING_AT, "");
 };
 
 struct Params {
@@ -38,10 +44,13 @@ struct Params {
     int32_t row_blocks, k_blocks;
     int32_t share, more; /* blocks of k a CTA; the first `more` of a cluster have one more */
     int32_t x_blocks;    /* blocks of k that a box has: GROUP or 1 */
-    int32_t stages;      /* of the ring */
-    int32_t tokens;      /* of a tile, a multiple of 8 */
-    int32_t split;       /* CTAs that share a tile's k: the cluster */
-    int32_t has_pieces;  /* whether fours of y, and of the residual, are aligned to their size */
+    int32_t sums_bytes;  /* a warpgroup */
+    int32_t ring_at;
+    int32_t stages;     /* of the ring */
+    int32_t producers;  /* that work: see produce */
+    int32_t tokens;     /* of a tile, a multiple of 8 */
+    int32_t split;      /* CTAs that share a tile's k: the cluster */
+    int32_t has_pieces; /* whether fours of y, and of the residual, are aligned to their size */
     tmsi_epilogue epilogue;
 };
 
@@ -67,6 +76,15 @@ template <class T> __device__ inline Place place(const Params &p) {
     return at;
 }
 
+/* Units of 8 tokens: of a tile, and those of them that this CTA adds up. */
+__device__ inline int tile_units(const Place &at) {
+    return (at.end - at.token + 7) / 8;
+}
+
+__device__ inline int own_units(const Params &p, const Place &at) {
+    return (tile_units(at) - at.rank + p.split - 1) / p.split;
+}
+
 /* The ring's place, of a length that the launch decides. */
 struct Ring {
     int stages;
@@ -74,11 +92,9 @@ struct Ring {
     uint32_t phase = 0;
 
     __device__ inline explicit Ring(int count) : stages(count) {}
-    __device__ inline void next() {
-        if (++stage == stages) {
-            stage = 0;
+    __device__ inline void next(int count) {
+        for (stage += count; stage >= stages; stage -= stages)
             phase ^= 1;
-        }
     }
 };
 
