@@ -83,7 +83,7 @@ def main():
             "us_max": round(times[26], 3),
             "rounds": ROUNDS,
             "beyond_us": round(times[ROUNDS // 2] - base, 3),
-            "device": torch.cuda.get_device_name() if is_cuda else platform.processor() or "cpu",
+            "device": torch.cuda.get_device_name() if is_cuda else tamis.device_text(),
             "versions": f"python {platform.python_version()}, torch {torch.__version__}",
             "commit": tamis.__commit__,
             "date": time.strftime("%Y-%m-%d"),
