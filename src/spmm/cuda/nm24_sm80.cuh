@@ -71,19 +71,20 @@ struct Params {
     int64_t x_pitch, x_row_bytes; /* bytes from row to row, and of k elements */
     int32_t row_blocks, k_blocks;
     int32_t tiles_n, tiles_t;
-    int32_t width;  /* of copies of x: 16 or 4 bytes; 0: element by element */
-    int32_t splits; /* few: CTAs a tile; more than one write sums to partial */
-    void *partial;  /* few: sums [splits][t][n] */
+    int32_t width;    /* of copies of x: 16 or 4 bytes; 0: element by element */
+    int32_t splits;   /* few: CTAs a tile; more than one write sums to partial */
+    int32_t is_early; /* few: launched before the grid before it is complete */
+    void *partial;    /* few: sums [splits][t][n] */
     tmsi_epilogue epilogue;
 };
 
-/* 16 bytes of x, of which `valid` exist. */
-template <class Type>
+/* 16 bytes of x, of which `valid` exist, in copies of `width` bytes; IS_WIDE: of 16. */
+template <class Type, bool IS_WIDE>
 __device__ inline void copy_chunk(int width, uint32_t to, const uint8_t *from, int valid) {
-    if (width == CHUNK) {
+    if (IS_WIDE) {
         tmsi_cp_async_16_cached(to, from, (uint32_t)valid);
-    } else if (width == 4) {
-#pragma unroll
+    } else if (width >= 4) {
+#pragma unroll 1
         for (int i = 0; i < CHUNK; i += 4)
             tmsi_cp_async_4(to + (uint32_t)i, from + (i < valid ? i : 0), i < valid ? 4 : 0);
     } else {

@@ -73,8 +73,12 @@ template <class T> struct Share {
         from = x + at;
 #pragma unroll
         for (int i = 0; i < T::TOKENS; i += T::THREADS / X_CHUNKS) {
-            copy_chunk<typename T::Type>(p.width, x_to, i < tokens && valid > 0 ? from : p.x,
-                                         i < tokens ? valid : 0);
+            if (p.width == CHUNK)
+                copy_chunk<typename T::Type, true>(
+                    p.width, x_to, i < tokens && valid > 0 ? from : p.x, i < tokens ? valid : 0);
+            else
+                copy_chunk<typename T::Type, false>(
+                    p.width, x_to, i < tokens && valid > 0 ? from : p.x, i < tokens ? valid : 0);
             from += T::THREADS / X_CHUNKS * p.x_pitch;
             x_to += T::THREADS / X_CHUNKS * X_ROW_BYTES;
         }
