@@ -22,7 +22,7 @@ libxxhash-dev    pkg-config --exists libxxhash
 libcmocka-dev    pkg-config --exists cmocka
 '
 # Without these tests and demo run, but say what they leave out: the rival library, the download of
-# the model, the Python package, the texts.
+# the model, the Python package, the texts, the images of examples/fashion_mnist.py.
 DEMO='
 libopenblas0-pthread  has_library libopenblas.so.0
 python3               command -v python3
@@ -30,6 +30,7 @@ python3-pip           python3 -m pip --version
 python3-dev           has_python_headers
 python3-venv          has_python_venv
 wordnet-base          test -f /usr/share/wordnet/data.noun
+dataset-fashion-mnist test -d /usr/share/datasets/fashion-mnist
 '
 LINT='
 g++                   command -v g++

@@ -103,6 +103,9 @@ class SparseSemiStructuredTensor(torch.Tensor):
     def __tensor_flatten__(self) -> tuple[list[str], Any]:
         return ["packed", "meta", "image"], (self.kind, self.is_transposed, self.requires_grad)
 
+    def _stable_hash_for_caching(self) -> str:
+        return f"{self.kind} {self.is_transposed} {tuple(self.shape)} {self.dtype}"
+
     @classmethod
     def __tensor_unflatten__(
         cls, inner: dict[str, Tensor], context: Any, outer_size: Any, outer_stride: Any
