@@ -107,6 +107,33 @@ class Decoder(nn.Module):
         return x
 
 
+class LinearLayers(nn.Module):
+    """The linear layers of a vision transformer, one after another, each on an input of its own."""
+
+    def __init__(self, dim: int, depth: int) -> None:
+        super().__init__()
+        shapes = [(dim, 3 * dim), (dim, dim), (dim, 4 * dim), (4 * dim, dim)]
+        self.layers = nn.ModuleList(nn.Linear(*shape) for _ in range(depth) for shape in shapes)
+
+    def forward(self, narrow: torch.Tensor, wide: torch.Tensor) -> torch.Tensor:
+        for layer in self.layers:
+            y = layer(narrow if layer.in_features == narrow.shape[-1] else wide)
+        return y
+
+
+def linear_layers(dim: int, depth: int) -> Callable[[], nn.Module]:
+    def make() -> nn.Module:
+        with torch.device("cuda"):
+            return LinearLayers(dim, depth).bfloat16().eval()
+
+    return make
+
+
+def two_widths(tokens: int, dim: int) -> tuple[Any, ...]:
+    widths = (dim, 4 * dim)
+    return tuple(torch.randn(tokens, w, device="cuda", dtype=torch.bfloat16) for w in widths)
+
+
 def decoder() -> nn.Module:
     with torch.device("cuda"):
         return Decoder().bfloat16().eval()
@@ -124,6 +151,14 @@ def one_token(batch: int, past: int = 1024, layers: int = 4) -> tuple[Any, ...]:
 
 
 CASES = {
+    "vit-h-linear": Case(
+        "ViT-H/14, its linear layers alone",
+        linear_layers(1280, 32),
+        lambda: two_widths(64 * 257, 1280),
+        ["layers.*"],
+        "layers",
+        64 * 257,
+    ),
     "vit-h": Case(
         "ViT-H/14, batch 64",
         timm_model("vit_huge_patch14_224"),

@@ -1,9 +1,9 @@
 """Fusion in graphs: what stands behind a sparse product goes into it, whatever the model's classes.
 
 Works on torch.fx graphs in which products are ``tamis::product``: those that ``torch.compile``
-hands to Inductor (``install_compile_pass``), and those of ``torch.fx.symbolic_trace``
-(``fuse_graph``). Fused are an activation behind a product, and the addition of a tensor of the
-result's shape and type. The kernel rounds once where the separate operations rounded each time.
+hands to Inductor (``install_compile_pass``), and any other (``fuse_graph``). Fused are an
+activation behind a product, and the addition of a tensor of the result's shape and type. The kernel
+rounds once where the separate operations rounded each time.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import fx, nn
+from torch import fx
 
 _X, _IMAGE, _BIAS, _RESIDUAL, _KIND, _OUT, _ACTIVATION, _GATE = range(8)
 
@@ -155,43 +155,44 @@ def fuse_graph(graph: fx.Graph) -> list[str]:
     return done
 
 
-class CompilePass:
-    """The pass in the form in which Inductor takes it; one that was there before runs first."""
+Pass = Callable[[fx.Graph], None]
 
-    def __init__(self, before: Callable[[fx.Graph], None] | None) -> None:
+
+class CompilePass:
+    """The pass in the form in which Inductor takes it; those that were there before run first."""
+
+    def __init__(self, before: tuple[Pass, ...] = ()) -> None:
         self.before = before
         self.fused: list[str] = []
         """What was fused since the process began, for reports and tests."""
 
     def __call__(self, graph: fx.Graph) -> None:
-        if self.before is not None:
-            self.before(graph)
+        for other in self.before:
+            other(graph)
         self.fused += fuse_graph(graph)
 
     def uuid(self) -> Any:
         """Part of the key under which Inductor caches compiled graphs."""
-        before = getattr(self.before, "uuid", None)
-        return ("tamis fusion 1", before() if before is not None else None)
+        others = (getattr(other, "uuid", None) for other in self.before)
+        return ("tamis fusion 1", *(uuid() if uuid is not None else None for uuid in others))
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"before": (), "fused": [], "key": self.uuid()}  # what Inductor hashes
 
 
 def install_compile_pass() -> CompilePass:
     """Makes ``torch.compile`` fuse behind sparse products from now on; twice is once."""
     from torch._inductor import config
-    from torch._inductor.custom_graph_pass import CustomGraphPass
+
+    from ._inductor_pass import InductorPass
 
     current = config.pre_grad_custom_pass
     if isinstance(current, CompilePass):
         return current
-    kind = type("CompilePass", (CompilePass, CustomGraphPass), {})
-    new: CompilePass = kind(current)
+    if isinstance(current, (list, tuple)):  # newer torches take several
+        before = tuple(current)
+    else:
+        before = () if current is None else (current,)
+    new = InductorPass(before)
     config.pre_grad_custom_pass = new
     return new
-
-
-class _Tracer(fx.Tracer):
-    """Follows sparse layers into their product and leaves torch's own modules whole."""
-
-    def is_leaf_module(self, module: nn.Module, name: str) -> bool:
-        from ._linear import SparseLinear
-
-        return not isinstance(module, SparseLinear) and super().is_leaf_module(module, name)
