@@ -24,7 +24,6 @@ typedef struct bench_candidate {
     tms_dtype type, y_type;
     bench_rival *rival;
     tms_spmm_plan *plan;
-    tms_spmm_plan forced; /* of one kernel; plan points here */
     tms_spmm_args args;
     bool (*steps)(void *data, void *stream);
     void *data;

@@ -131,8 +131,8 @@ static bool open_ours(running_block *self, int i, step *out) {
         problem.epilogue |= TMS_EPILOGUE_GATE;
     out->layer = l;
     out->image = bench_image_build(self->bench, &problem, self->w_24[i]);
-    if (tms_spmm_plan_create(self->bench->context, &problem, &out->image.layout, &out->plan) !=
-        TMS_OK) {
+    if (out->image.data == NULL || tms_spmm_plan_create(self->bench->context, &problem,
+                                                        &out->image.layout, &out->plan) != TMS_OK) {
         fprintf(stderr, "bench_gpu: %s\n", tms_error_text());
         return false;
     }

@@ -6,7 +6,7 @@
 #include "bench.h"
 #include "fill.h"
 
-enum { CALLS = 128, BUFFERS = 64 };
+enum { CALLS = 128, BUFFERS = 64, WARM_UP = 100 }; /* rounds till the CPU has its clock */
 
 typedef struct host_run {
     bench *bench;
@@ -51,7 +51,7 @@ static void time_calls(bench *self, host_run *run, const char *who, const char *
 
     row->op = "call";
     row->kernel = run->candidate->kernel;
-    for (int round = -2; round < self->options.rounds; round++) {
+    for (int round = -WARM_UP; round < self->options.rounds; round++) {
         double first;
 
         bench_check(cudaDeviceSynchronize());

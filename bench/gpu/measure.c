@@ -183,8 +183,7 @@ void bench_candidates_close(bench *self) {
         if (who->stamped != NULL)
             cudaGraphExecDestroy(who->stamped);
         bench_rival_close(who->rival);
-        if (who->plan != &who->forced)
-            tms_spmm_plan_destroy(who->plan);
+        tms_spmm_plan_destroy(who->plan);
     }
     self->count = 0;
 }

@@ -25,9 +25,17 @@ tms_spmm_problem bench_problem(const bench_product *p, tms_dtype y_type, uint32_
     return problem;
 }
 
+static bool has_24(const tms_layout *layout) {
+    for (int32_t i = 0; i < layout->part_count; i++)
+        if (layout->parts[i].format == TMS_FORMAT_NM)
+            return true;
+    return false;
+}
+
 tms_image bench_image_build(bench *self, const tms_spmm_problem *problem, const void *w_24) {
     const tms_matrix matrix = tms_matrix_dense(problem->w_type, problem->n, problem->k, w_24);
     tms_image_desc desc = tms_image_desc_default();
+    const tms_image none = {0};
     tms_image image;
     size_t bytes = 0;
     void *data;
@@ -40,6 +48,8 @@ tms_image bench_image_build(bench *self, const tms_spmm_problem *problem, const 
     desc.stream = self->product.stream;
     bench_check_tamis(
         tms_spmm_layout_choose(self->context, problem, 1, problem->t_max, 0, &desc.layout));
+    if (!has_24(&desc.layout))
+        return none; /* no kernel of ours serves it: rivals alone are measured */
     bench_check_tamis(tms_image_bytes(self->context, &desc, &bytes));
     data = bench_alloc(bytes);
     bench_check_tamis(tms_image_build(self->context, &desc, data, bytes, &image));
@@ -120,30 +130,20 @@ void *bench_work_of(bench *self, const tms_spmm_plan *plan) {
     return bytes > 0 ? self->args_work : NULL;
 }
 
+/* A kernel that wants another image than this one's gets no plan. */
 static bool make_plan(bench *self, bench_candidate *added, const tms_spmm_problem *problem,
                       const tmsi_spmm_kernel *kernel) {
-    tms_spmm_plan *plan = &added->forced;
-
-    if (kernel == NULL) {
-        if (tms_spmm_plan_create(self->context, problem, &self->image.layout, &added->plan) ==
-            TMS_OK)
+    if (kernel != NULL) {
+        bench_check_tamis(tmsi_spmm_plan_force(self->context, problem, kernel, &added->plan));
+        if (tmsi_layout_equal(&added->plan->layout, &self->image.layout))
             return true;
-        fprintf(stderr, "bench_gpu: %s: %s\n", added->epilogue, tms_error_text());
+        tms_spmm_plan_destroy(added->plan);
         return false;
     }
-    plan->context = self->context;
-    plan->problem = *problem;
-    plan->layout = self->image.layout;
-    plan->range_count = 1;
-    plan->ranges[0].last = problem->t_max;
-    plan->ranges[0].choice.kernel = kernel;
-    plan->ranges[0].choice.part = self->image.layout.parts[0];
-    plan->work_bytes =
-        kernel->work(problem, &plan->ranges[0].choice.part, problem->t_max, self->context->threads);
-    added->plan = plan;
-    return kernel->fits(problem) &&
-           kernel->layout == (tmsi_layout_id)self->image.layout.parts[0].id &&
-           kernel->accepts(problem, &plan->ranges[0].choice.part);
+    if (tms_spmm_plan_create(self->context, problem, &self->image.layout, &added->plan) == TMS_OK)
+        return true;
+    fprintf(stderr, "bench_gpu: %s: %s\n", added->epilogue, tms_error_text());
+    return false;
 }
 
 bench_candidate *bench_add_ours(bench *self, const char *epilogue, const tms_spmm_problem *problem,
@@ -151,7 +151,7 @@ bench_candidate *bench_add_ours(bench *self, const char *epilogue, const tms_spm
     bench_candidate *added = bench_add(self, "tamis", epilogue, problem->y_type);
     const bench_product *p = &self->product;
 
-    if (!make_plan(self, added, problem, kernel)) {
+    if (self->image.data == NULL || !make_plan(self, added, problem, kernel)) {
         self->count--;
         return NULL;
     }
