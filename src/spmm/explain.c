@@ -24,6 +24,7 @@ bool tmsi_machine_describe(const char *name, tmsi_hardware *out) {
         memset(out, 0, sizeof *out);
         snprintf(out->name, sizeof out->name, "%s", chip->name);
         out->isa = TMS_ISA_SM80 | TMS_ISA_SM90 | TMS_ISA_CUBLASLT;
+        out->l2_bytes = chip->l2_bytes;
         out->processors = chip->processors;
         out->mhz = chip->mhz;
         out->gb_per_s = chip->gb_per_s;

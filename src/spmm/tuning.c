@@ -8,7 +8,7 @@
 
 /* Each file of cuda/tuning/ twice: its prices, then what chip they are of. */
 #define TMS_PRICE(kernel, ...) {kernel, {__VA_ARGS__}},
-#define TMS_CHIP(name, processors, mhz, gb_per_s)
+#define TMS_CHIP(name, processors, mhz, gb_per_s, l2_mib)
 static const tmsi_price h100[] = {
 #include "spmm/cuda/tuning/h100.def"
 };
@@ -21,12 +21,12 @@ static const tmsi_price h200[] = {
 #define COUNT_OF(array) ((int32_t)(sizeof(array) / sizeof(array)[0]))
 #define TMS_PRICE(kernel, ...)
 const tmsi_chip tmsi_chips[] = {
-#define TMS_CHIP(name, processors, mhz, gb_per_s)                                                  \
-    {name, processors, mhz, gb_per_s, h100, COUNT_OF(h100)},
+#define TMS_CHIP(name, processors, mhz, gb_per_s, l2_mib)                                          \
+    {name, processors, mhz, gb_per_s, (int64_t)(l2_mib) << 20, h100, COUNT_OF(h100)},
 #include "spmm/cuda/tuning/h100.def"
 #undef TMS_CHIP
-#define TMS_CHIP(name, processors, mhz, gb_per_s)                                                  \
-    {name, processors, mhz, gb_per_s, h200, COUNT_OF(h200)},
+#define TMS_CHIP(name, processors, mhz, gb_per_s, l2_mib)                                          \
+    {name, processors, mhz, gb_per_s, (int64_t)(l2_mib) << 20, h200, COUNT_OF(h200)},
 #include "spmm/cuda/tuning/h200.def"
 #undef TMS_CHIP
 };

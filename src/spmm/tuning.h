@@ -45,6 +45,7 @@ typedef struct tmsi_chip {
     const char *name; /* occurs in the device's name */
     int32_t processors;
     double mhz, gb_per_s; /* highest clock, memory */
+    int64_t l2_bytes;
     const tmsi_price *prices;
     int32_t price_count;
 } tmsi_chip;

@@ -1,6 +1,8 @@
 /* The columns of dense.def: which problems cuBLASLt computes, and at what cost. */
 #include "spmm/cuda/dense.h"
 
+#include <math.h>
+
 #include "base/memory.h"
 #include "format/layout/plain.h"
 #include "spmm/kernel.h"
@@ -66,40 +68,73 @@ size_t tmsi_dense_sum_bytes(const tms_spmm_problem *problem, int64_t t) {
     return tmsi_dense_is_direct(problem) ? 0 : (size_t)t * (size_t)problem->n * sizeof(float);
 }
 
-/* Tiles that the library's kernels have, and steps of 64 k's of each, in steps of the largest:
- * smaller ones reuse less of what they load. */
+/* Tiles that the library's kernels have, and their steps of 128 bytes of k in those of the largest:
+ * smaller ones reuse less of what they load. Fitted, with what follows, to times on an H100. */
 static const struct {
     int64_t rows, tokens;
     double steps;
-} tiles[] = {{128, 256, 1.0}, {256, 128, 1.0}, {128, 192, 0.78}, {128, 128, 0.56},
-             {128, 64, 0.34}, {64, 64, 0.22},  {64, 32, 0.16}};
+} tiles[] = {{128, 256, 1.0},  {256, 128, 1.0},  {128, 192, 0.76}, {192, 128, 0.76},
+             {128, 160, 0.65}, {128, 128, 0.53}, {128, 96, 0.42},  {128, 64, 0.3},
+             {64, 128, 0.3},   {64, 64, 0.18},   {64, 32, 0.12},   {64, 16, 0.09}};
 
-/* Waves of the best of these tiles over all multiprocessors; meanwhile w, x and y pass through
- * memory, once each. Where k is split among multiprocessors is left out. */
+/* Where tiles are few, k is split among multiprocessors, down to so many steps each. */
+static const int64_t splits[] = {1, 2, 4};
+enum { SPLIT_STEPS = 8 };
+
+/* In steps of the largest tile: what a tile takes beside its steps, and adding up what was split.
+ * They decide between tiles; what the winner costs is the table's business. */
+static const double tile_steps = 1.5, split_steps = 2.0;
+
+/* Of weights and activations that stay in the L2 cache from call to call, so much counts. */
+static const double cached_share = 0.6, cache_share = 0.8;
+
+typedef struct way {
+    double steps, tiles;
+    bool is_split;
+} way;
+
+/* The way that the busiest multiprocessor is done with first. */
+static way find_way(int64_t n, int64_t t, double k_steps, int64_t processors) {
+    way best = {0.0, 0.0, false};
+    double least = 0.0;
+
+    for (size_t i = 0; i < sizeof tiles / sizeof tiles[0]; i++)
+        for (size_t s = 0; s < sizeof splits / sizeof splits[0]; s++) {
+            const int64_t count = tmsi_div_up(n, tiles[i].rows) * tmsi_div_up(t, tiles[i].tokens);
+            const double waves = (double)tmsi_div_up(count * splits[s], processors);
+            const way this = {waves * tiles[i].steps * ceil(k_steps / (double)splits[s]),
+                              waves * tiles[i].steps, splits[s] > 1};
+            const double steps =
+                this.steps + tile_steps * this.tiles + (this.is_split ? split_steps : 0.0);
+
+            if (this.is_split &&
+                (count * splits[s] > processors || k_steps / (double)splits[s] < SPLIT_STEPS))
+                continue;
+            if (least == 0.0 || steps < least) {
+                least = steps;
+                best = this;
+            }
+        }
+    return best;
+}
+
+/* Meanwhile w, x and what is written pass through memory, once each. */
 void tmsi_spmm_cost_dense_lt(const tms_spmm_problem *problem, int64_t t,
                              const tmsi_hardware *hardware, double out[TMSI_TERM_COUNT]) {
     const double n = (double)problem->n, k = (double)problem->k, tokens = (double)t;
     const double element = (double)tmsi_dtype_bytes(problem->x_type);
-    const double y_element = (double)tmsi_dtype_bytes(problem->y_type);
-    const double depth = 128.0 / element; /* k's of a step: 128 bytes of a row */
-    const int64_t processors = tmsi_max(hardware->processors, 1);
     const double sum_bytes = (double)tmsi_dense_sum_bytes(problem, t);
-    const double y_bytes = tokens * (double)tmsi_spmm_columns(problem) * y_element;
-    double best = 0.0;
+    const double y_bytes =
+        tokens * (double)tmsi_spmm_columns(problem) * (double)tmsi_dtype_bytes(problem->y_type);
+    const double bytes = (n + tokens) * k * element + (sum_bytes > 0.0 ? sum_bytes : y_bytes);
+    const bool is_cached = bytes < cache_share * (double)hardware->l2_bytes;
+    const way best =
+        find_way(problem->n, t, k * element / 128.0, tmsi_max(hardware->processors, 1));
 
-    for (size_t i = 0; i < sizeof tiles / sizeof tiles[0]; i++) {
-        const int64_t count =
-            tmsi_div_up(problem->n, tiles[i].rows) * tmsi_div_up(t, tiles[i].tokens);
-        const double steps = (double)tmsi_div_up(count, processors) * tiles[i].steps;
-
-        if (i == 0 || steps < best)
-            best = steps;
-    }
-    out[TMSI_TERM_LAUNCH] = sum_bytes > 0.0 ? 2.0 : 1.0;
-    out[TMSI_TERM_BLOCK] = best * k / depth;
-    out[TMSI_TERM_TILE] = best;
-    out[TMSI_TERM_MEMORY] =
-        1e-6 * ((n + tokens) * k * element + (sum_bytes > 0.0 ? sum_bytes : y_bytes));
+    out[TMSI_TERM_LAUNCH] = (sum_bytes > 0.0 ? 2.0 : 1.0) + (best.is_split ? 0.5 : 0.0);
+    out[TMSI_TERM_BLOCK] = best.steps;
+    out[TMSI_TERM_TILE] = best.tiles;
+    out[TMSI_TERM_MEMORY] = 1e-6 * bytes * (is_cached ? cached_share : 1.0);
     if (sum_bytes > 0.0)
         out[TMSI_TERM_PASS] =
             1e-6 * (sum_bytes + y_bytes * (tmsi_spmm_has(problem, TMS_EPILOGUE_RESIDUAL) ? 2 : 1));

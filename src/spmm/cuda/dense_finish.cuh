@@ -128,20 +128,33 @@ __global__ void __launch_bounds__(THREADS) finish(const Source source, const Fin
 }
 
 /* Eight neighbours of a row-major 16-bit y at once, without gate or residual: what is left is
- * moving bytes (by single elements it took 2.4 times as long). Sums in f32, y's rows and all arrays
- * on 16 bytes, columns a multiple of 8. */
+ * moving bytes. All arrays lie on 16 bytes, rows too. */
 constexpr int WIDTH = 8;
 
-__global__ void __launch_bounds__(THREADS) finish_wide(const Stored<float> source, const Finish f) {
+__device__ inline void load_sums(const float *sums, float out[WIDTH]) {
+    const float4 low = __ldcs((const float4 *)sums), high = __ldcs((const float4 *)sums + 1);
+
+    out[0] = low.x, out[1] = low.y, out[2] = low.z, out[3] = low.w;
+    out[4] = high.x, out[5] = high.y, out[6] = high.z, out[7] = high.w;
+}
+
+__device__ inline void load_sums(const int32_t *sums, float out[WIDTH]) {
+    const int4 low = __ldcs((const int4 *)sums), high = __ldcs((const int4 *)sums + 1);
+
+    out[0] = (float)low.x, out[1] = (float)low.y, out[2] = (float)low.z, out[3] = (float)low.w;
+    out[4] = (float)high.x, out[5] = (float)high.y, out[6] = (float)high.z, out[7] = (float)high.w;
+}
+
+template <class Sum>
+__global__ void __launch_bounds__(THREADS) finish_wide(const Stored<Sum> source, const Finish f) {
     const int64_t groups = f.columns / WIDTH, step = (int64_t)gridDim.x * THREADS;
 
     for (int64_t i = (int64_t)blockIdx.x * THREADS + threadIdx.x; i < groups * f.t; i += step) {
         const int64_t t = i / groups, n = i % groups * WIDTH;
-        const float4 *sums = (const float4 *)(source.sums + t * source.step_t + n);
-        const float4 low = __ldcs(sums), high = __ldcs(sums + 1);
-        const float sum[WIDTH] = {low.x, low.y, low.z, low.w, high.x, high.y, high.z, high.w};
+        float sum[WIDTH];
         uint32_t packed[WIDTH / 2];
 
+        load_sums(source.sums + t * source.step_t + n, sum);
 #pragma unroll
         for (int j = 0; j < WIDTH; j += 2)
             packed[j / 2] =
@@ -154,7 +167,7 @@ __global__ void __launch_bounds__(THREADS) finish_wide(const Stored<float> sourc
 }
 
 /* Whether it serves. */
-inline bool is_wide(const Finish &f, const Stored<float> &source) {
+template <class Sum> inline bool is_wide(const Finish &f, const Stored<Sum> &source) {
     return f.y_n == 1 && (f.y_type == TMS_BF16 || f.y_type == TMS_F16) && !f.has_gate &&
            f.residual == NULL && f.absmax_t == NULL && f.columns % WIDTH == 0 &&
            f.y_t % WIDTH == 0 && source.step_n == 1 && source.step_t % WIDTH == 0 &&

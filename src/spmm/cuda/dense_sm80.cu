@@ -177,22 +177,18 @@ bool is_aligned(const tmsi_spmm_run &run, bool is_direct) {
     return bits % 16 == 0;
 }
 
-tms_status finish_stored(const tmsi_spmm_run &run, const void *sums) {
+template <class Sum> tms_status finish_stored(const tmsi_spmm_run &run, const void *sums) {
     const bool is_transposed = run.problem->y_order == TMS_ORDER_NT;
-    const int64_t step_t = is_transposed ? 1 : run.problem->n;
-    const int64_t step_n = is_transposed ? run.args->t : 1;
+    const dense::Stored<Sum> source = {(const Sum *)sums, is_transposed ? 1 : run.problem->n,
+                                       is_transposed ? run.args->t : 1};
     const char *what = "launching what follows a dense product";
-
-    const dense::Stored<float> source = {(const float *)sums, step_t, step_n};
     const dense::Finish f = make_finish(run);
+    const int64_t blocks = tmsi_div_up(f.t * f.columns / dense::WIDTH, dense::THREADS);
 
-    if (run.problem->x_type == TMS_I8)
-        return finish(run, dense::Stored<int32_t>{(const int32_t *)sums, step_t, step_n}, what);
     if (!dense::is_wide(f, source))
         return finish(run, source, what);
-    dense::finish_wide<<<(unsigned)tmsi_min(
-                             tmsi_div_up(f.t * f.columns / dense::WIDTH, dense::THREADS), 4096),
-                         dense::THREADS, 0, (cudaStream_t)run.stream>>>(source, f);
+    dense::finish_wide<<<(unsigned)tmsi_min(blocks, 8192), dense::THREADS, 0,
+                         (cudaStream_t)run.stream>>>(source, f);
     return tmsi_cuda_check(what, cudaGetLastError());
 }
 
@@ -226,7 +222,10 @@ tms_status launch(const tmsi_spmm_run &run) {
     if (status != 0)
         return tmsi_fail(TMS_ERR_DEVICE, "cublasLtMatmul failed with status %d at t = %lld", status,
                          (long long)args.t);
-    return state.is_direct ? TMS_OK : finish_stored(run, work);
+    if (state.is_direct)
+        return TMS_OK;
+    return problem.x_type == TMS_I8 ? finish_stored<int32_t>(run, work)
+                                    : finish_stored<float>(run, work);
 }
 
 /* Loads the kernels: a first launch under capture of a graph could not. */
@@ -238,7 +237,8 @@ tms_status prepare() {
         (const void *)dense::finish<dense::Stored<float>, true>,
         (const void *)dense::finish<dense::Stored<int32_t>, false>,
         (const void *)dense::finish<dense::Stored<int32_t>, true>,
-        (const void *)dense::finish_wide,
+        (const void *)dense::finish_wide<float>,
+        (const void *)dense::finish_wide<int32_t>,
         (const void *)dense::finish_rows<dense::Looped>,
         (const void *)dense::finish_rows<dense::Stored<float>>,
         (const void *)dense::finish_rows<dense::Stored<int32_t>>,
