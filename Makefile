@@ -29,6 +29,7 @@ test: setup build       ## every test, then again with sanitizers
 	@cd build-debug && ctest -j $(JOBS)
 
 test-torch: setup build ## tamis.torch, in an environment of its own (PyTorch: about 6 GB)
+	@scripts/setup.sh torch
 	@scripts/venv.sh torch
 	@scripts/test_python.sh $(BUILD) torch
 

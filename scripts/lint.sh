@@ -64,10 +64,15 @@ tidy_is_content() {
         xargs -P "$jobs" -n 4 clang-tidy --quiet -p build-clang 2> /dev/null
 }
 
-# ruff over all of the package, mypy over what needs no torch: its types are torch's business.
+# ruff over all of the package; mypy over all of it where torch's types are there, else over what
+# needs no torch.
 python_is_tidy() {
     scripts/venv.sh || { echo "neither ruff nor mypy is to be had: not checked"; return 0; }
     build-venv/bin/ruff check --quiet --no-cache python || return 1
+    if [ -f build-venv-torch/complete ]; then
+        build-venv-torch/bin/mypy --no-error-summary --cache-dir build-venv/mypy
+        return
+    fi
     build-venv/bin/mypy --no-error-summary --follow-imports=silent \
         --cache-dir build-venv/mypy python/tamis/*.py
 }

@@ -4,6 +4,7 @@
 #   setup.sh          installs what is missing for build, tests and demo; as a user who may not, says
 #                     the one command that does
 #   setup.sh lint     likewise, with what make lint and make fuzz need
+#   setup.sh torch    likewise, with what make test-torch needs
 #   setup.sh --check  only says what the build lacks
 #
 # What is there already, from wherever, is left alone: each package has a test.
@@ -41,6 +42,10 @@ clang-tidy            command -v clang-tidy
 libclang-rt-dev       has_clang_runtime
 libomp-dev            has_clang_openmp
 '
+# torch.compile writes C++ for CPUs.
+TORCH='
+g++                   command -v g++
+'
 
 includes() { echo "#include <$1>" | cc -E - ; }
 has_library() { /sbin/ldconfig -p | grep -q "$1"; }
@@ -77,8 +82,9 @@ needed=$BUILD wanted=$DEMO purpose='tamis'
 case "${1:-}" in
     --check) wanted= ;;
     lint) needed=$BUILD$LINT purpose='make lint or make fuzz' ;;
+    torch) needed=$BUILD$TORCH purpose='make test-torch' ;;
     '') ;;
-    *) echo "usage: setup.sh [--check | lint]" >&2; exit 2 ;;
+    *) echo "usage: setup.sh [--check | lint | torch]" >&2; exit 2 ;;
 esac
 
 needed_now=$(missing "$needed") wanted_now=$(missing "$wanted")
