@@ -50,17 +50,19 @@ class SparseLinear(_SparseLayer):
         super().__init__()
         self.out_features, self.in_features = weight.shape
         self.weight = weight
-        self.bias = bias
+        self.register_parameter("bias", bias)  # there, too, where it is None
         self.activation = activation
 
     def forward(self, x: Tensor) -> Tensor:
-        y: Tensor = self.weight(x, self.bias, self.activation)
+        # past nn.Module's attribute look-ups and call hooks: they cost as much as the launch
+        weight, bias = self._modules["weight"], self._parameters["bias"]
+        y: Tensor = weight.forward(x, bias, self.activation)  # type: ignore[union-attr]
         return y
 
     def _run(self, x: Tensor, activation: str, residual: Tensor | None) -> Tensor:
         if residual is not None:
             residual = residual.contiguous()  # kernels read rows that lie evenly
-        y: Tensor = self.weight(x, self.bias, activation, residual)
+        y: Tensor = self.weight.forward(x, self.bias, activation, residual)
         return y
 
     def run(
