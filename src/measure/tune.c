@@ -199,15 +199,17 @@ done:
 
 /* What cannot be written is better known before the measuring. */
 static tms_status check_out(const tmsi_tuner *tuner) {
+    tmsi_writer *writer = NULL;
     tmsi_mapping old = {0};
     tms_status status = TMS_OK;
 
     if (tuner->desc->out == NULL)
         return TMS_OK;
-    TMS_TRY(tmsi_writer_check(tuner->desc->out, true));
+    TMS_TRY(tmsi_writer_create(tuner->context, tuner->desc->out, true, 0, &writer));
     TMS_TRY(read_old(tuner, &old));
 done:
     tmsi_file_unmap(&old);
+    tmsi_writer_destroy(writer);
     return status;
 }
 
