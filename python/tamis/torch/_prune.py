@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.nn.utils import parametrize
 
 from ._layers import Layer, LayerFilter, find_layers, shared_weights
 from ._masks import hold_mask, layer_mask
@@ -185,6 +186,8 @@ def prune(
     unknown = scores.keys() - {layer.tensor_path for layer in chosen}
     if unknown:
         raise ValueError(f'prune: scores has "{sorted(unknown)[0]}", which is no layer to prune')
+    for layer in chosen:
+        _check_stored(layer, hold)
     masks = []
     for layer in chosen:  # all are selected before any is changed
         weight = layer.weight.detach()
@@ -206,6 +209,18 @@ def prune(
         report.rows.append(_apply(layer, pattern, mask, hold, learn_dropped))
     report.rows += skipped
     return report
+
+
+def _check_stored(layer: Layer, hold: bool) -> None:
+    """Zeros in a weight that something else computes anew would be gone at the next forward."""
+    if layer.tensor_name in layer.owner._parameters or layer_mask(layer) is not None:
+        return
+    if hold and parametrize.is_parametrized(layer.owner, layer.tensor_name):
+        return  # the mask comes last
+    raise ValueError(
+        f"prune: {layer.tensor_path} is no parameter, but computed by a parametrization or a hook: "
+        "remove that first, or, where it is one of torch.nn.utils.parametrize, use hold=True"
+    )
 
 
 def _apply(

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from torch.nn.utils import prune as torch_prune
 
 import tamis
 from tamis.torch import _device
@@ -162,6 +163,18 @@ def test_equal_scores_keep_the_lower_index() -> None:
         layer.weight.fill_(1.0)
     tamis.prune(layer, "2:4")
     assert np.array_equal(layer.weight.detach()[0] != 0, [1, 1, 0, 0, 1, 1, 0, 0])
+
+
+def test_a_weight_that_is_computed_is_held_or_refused() -> None:
+    model = nn.Sequential(nn.utils.parametrizations.weight_norm(nn.Linear(8, 4)))
+    with pytest.raises(ValueError, match=r"0\.weight is no parameter"):
+        tamis.prune(model, "2:4")
+    tamis.prune(model, "2:4", hold=True)
+    assert (model[0].weight.reshape(-1, 4).count_nonzero(1) <= 2).all()
+    other = nn.Sequential(nn.Linear(8, 4))
+    torch_prune.l1_unstructured(other[0], "weight", 0.5)
+    with pytest.raises(ValueError, match=r"0\.weight is no parameter"):
+        tamis.prune(other, "2:4")
 
 
 def test_a_meta_model_is_refused_with_what_to_do() -> None:
