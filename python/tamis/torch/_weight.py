@@ -13,7 +13,8 @@ version counter), the device or the input's type changed. ``refresh()`` builds t
 before ``torch.compile`` or a CUDA-graph capture only where the weight was never used, and after
 values changed behind a compiled graph's back. It writes into the same memory where sizes agree, so
 captured graphs see the new weight; 2:4 weights on a GPU that were checked once are rebuilt without
-waiting, in a capture too. Copies, pickles and moves drop what is derived.
+waiting, in a capture too. Loading a state_dict into a weight that has an image builds it. Copies,
+pickles and moves drop what is derived.
 
 **The call.** ``weight(x, bias=None, activation="none", residual=None, gate=False)`` is
 ``act(F.linear(x, w, bias)) + residual``; with gate (rows of w are gate and up in turn, see
@@ -459,12 +460,17 @@ class SparseWeight(nn.Module):
         state_dict.update({f"{name}.{part}": tensor for part, tensor in parts.items()})
 
     def _load_from_state_dict(
-        self, state_dict: dict[str, Any], prefix: str, *args: Any, **kwargs: Any
+        self, state_dict: dict[str, Any], prefix: str, local_metadata: dict[str, Any], *args: Any
     ) -> None:
         if self.format != "nm":
             self._take_sizes(state_dict, prefix)
-        super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
-        self._ready = None
+        super()._load_from_state_dict(state_dict, prefix, local_metadata, *args)
+        ready, self._ready = self._ready, None
+        if ready is not None and not self.values.is_meta:  # compiled graphs go on with the new
+            is_same_bias = not local_metadata.get("assign_to_params_buffers", False)
+            if not is_same_bias:
+                self.bias32 = None
+            self.refresh(ready.dtype, ready.bias if is_same_bias else None)
 
     def _take_sizes(self, state_dict: dict[str, Any], prefix: str) -> None:
         """csr and bsr have as many entries as the weight that is loaded."""

@@ -231,6 +231,24 @@ def test_compile_with_any_number_of_rows(device, dtype):
             assert_near(compiled(x), reference(layer, dense, x), dtype)
 
 
+def test_a_compiled_layer_goes_on_with_a_loaded_state_dict(device, dtype, x):
+    layer, _ = make_layer(device, dtype)
+    other, dense = make_layer(device, dtype)
+    with torch.no_grad():
+        other.weight.values.mul_(-2)
+        other.bias.add_(1)
+        tamis.refresh(layer)
+        compiled = torch.compile(layer, fullgraph=True)
+        compiled(x)
+        layer.load_state_dict(other.state_dict())
+        assert_near(compiled(x), reference(other, -2 * dense, x), dtype)
+        loaded = {name: part.clone() for name, part in other.state_dict().items()}
+        loaded["bias"] += 1
+        layer.load_state_dict(loaded, assign=True)
+        other.bias.add_(1)
+        assert_near(compiled(x), reference(other, -2 * dense, x), dtype)
+
+
 def test_compiled_training_sees_its_own_steps(device, dtype, x):
     layer, _ = make_layer(device, dtype, requires_grad=True)
     tamis.refresh(layer)
