@@ -278,6 +278,39 @@ static void e4m3_is_refused_where_the_gpu_is_no_hopper(void **state) {
     tms_context_destroy(context);
 }
 
+static void f32_is_refused_on_a_gpu_and_bf16_named(void **state) {
+    tms_context *context = ampere_context();
+    tms_spmm_problem problem = problem_of(TMS_BF16);
+    tms_layout layout;
+
+    (void)state;
+    problem.x_type = problem.w_type = TMS_F32;
+    assert_fails(tms_spmm_layout_choose(context, &problem, 1, 100, 0, &layout), TMS_ERR_UNSUPPORTED,
+                 "x f32 and w f32, but sparse tensor cores multiply no f32: bf16 has its range");
+    problem.x_type = TMS_F16;
+    problem.w_type = TMS_BF16;
+    assert_fails(tms_spmm_layout_choose(context, &problem, 1, 100, 0, &layout), TMS_ERR_UNSUPPORTED,
+                 "x f16 and w bf16, but sparse tensor cores want both of one type");
+    tms_context_destroy(context);
+}
+
+static void what_only_hopper_computes_is_refused_elsewhere(void **state) {
+    tms_context *context = ampere_context();
+    tms_spmm_problem problem = problem_of(TMS_BF16);
+    tms_layout layout;
+
+    (void)state;
+    problem.y_type = TMS_I8;
+    assert_fails(tms_spmm_layout_choose(context, &problem, 1, 100, 0, &layout), TMS_ERR_UNSUPPORTED,
+                 "y_type is i8, which kernels for Hopper GPUs (sm90) write, but the context's "
+                 "instruction sets are avx2 sm80");
+    problem.y_type = TMS_BF16;
+    problem.epilogue = TMS_EPILOGUE_GATE;
+    assert_fails(tms_spmm_layout_choose(context, &problem, 1, 100, 0, &layout), TMS_ERR_UNSUPPORTED,
+                 "epilogue is 0x8, but gate and absmax_t are for Hopper GPUs (sm90)");
+    tms_context_destroy(context);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(fragments_of_the_image_multiply_to_the_product),
@@ -285,6 +318,8 @@ int main(void) {
         cmocka_unit_test(splits_are_few_and_never_empty),
         cmocka_unit_test(gpu_that_is_no_hopper_is_given_kernels_of_its_own),
         cmocka_unit_test(e4m3_is_refused_where_the_gpu_is_no_hopper),
+        cmocka_unit_test(f32_is_refused_on_a_gpu_and_bf16_named),
+        cmocka_unit_test(what_only_hopper_computes_is_refused_elsewhere),
     };
     return cmocka_run_group_tests_name("nm24_sm80", tests, NULL, NULL);
 }

@@ -12,4 +12,12 @@ __device__ static inline uint32_t tmsi_smid() {
     return smid;
 }
 
+/* The thread's number in its CTA. Volatile, so that what follows from it is computed where it is
+ * needed: kept from one place to the next, it would cost a register each. */
+__device__ static inline int32_t tmsi_tid_x() {
+    int32_t thread;
+    asm volatile("mov.u32 %0, %%tid.x;" : "=r"(thread));
+    return thread;
+}
+
 #endif

@@ -44,6 +44,13 @@ __device__ static inline void tmsi_stmatrix_x4_trans(uint32_t address, uint32_t 
         : "memory");
 }
 
+/* Two of them: lanes 0 .. 15 give the addresses. */
+__device__ static inline void tmsi_stmatrix_x2_trans(uint32_t address, uint32_t r0, uint32_t r1) {
+    asm volatile("stmatrix.sync.aligned.m8n8.x2.trans.shared.b16 [%0], {%1, %2};" ::"r"(address),
+                 "r"(r0), "r"(r1)
+                 : "memory");
+}
+
 /* The way back: four 8x8 matrices of 16-bit elements from rows to the registers described above. */
 __device__ static inline void tmsi_ldmatrix_x4_trans(uint32_t address, uint32_t (&r)[4]) {
     asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0, %1, %2, %3}, [%4];"
@@ -64,6 +71,18 @@ __device__ static inline void tmsi_store_shared_v4(uint32_t address, const uint3
     asm volatile("st.shared.v4.u32 [%0], {%1, %2, %3, %4};" ::"r"(address), "r"(r[0]), "r"(r[1]),
                  "r"(r[2]), "r"(r[3])
                  : "memory");
+}
+
+/* Floats of shared memory; pairs are 8-byte aligned. Volatile likewise. */
+__device__ static inline void tmsi_load_shared_f32x2(uint32_t address, float (&r)[2]) {
+    asm volatile("ld.shared.v2.f32 {%0, %1}, [%2];"
+                 : "=f"(r[0]), "=f"(r[1])
+                 : "r"(address)
+                 : "memory");
+}
+
+__device__ static inline void tmsi_store_shared_f32x2(uint32_t address, float low, float high) {
+    asm volatile("st.shared.v2.f32 [%0], {%1, %2};" ::"r"(address), "f"(low), "f"(high) : "memory");
 }
 
 /* tanh with a relative error of at most 2^-11 (PTX ISA 7.0, sm_75). */

@@ -1,7 +1,8 @@
 /* Warpgroup matrix products with a 2:4 first operand: d[64, n] += a[64, k] b[k, n]. One instruction
  * a function; PTX ISA 8.2, sm_90a. a is given packed (half of k, K-major) and b K-major, both by
  * shared-memory descriptors; `meta` holds the positions of a's kept elements, 2 bits each, and SEL
- * which lanes of each four supply them (0: lanes 0 and 1; 1: lanes 2 and 3).
+ * which lanes of each four supply them (16 bit: 0, lanes 0 and 1; 1, lanes 2 and 3. 8 bit: all, SEL
+ * is 0). e4m3 is summed with some 14 bits (fast accumulation), s8 exactly.
  *
  * d of thread (warp w, lane 4g + c): d[4j], d[4j+1] = row 16w+g, columns 8j+2c, 8j+2c+1; d[4j+2],
  * d[4j+3] = row 16w+g+8. All of d, meta and the operands in shared memory belong to the hardware
@@ -67,24 +68,29 @@ template <int PENDING> __device__ static inline void tmsi_wgmma_wait() {
     TMSI_OPERANDS_96(c, d), TMSI_D8(c, d, 96), TMSI_D8(c, d, 104), TMSI_D8(c, d, 112),             \
         TMSI_D8(c, d, 120)
 
-/* name, shape, types, registers of d, and the numbers of the operands behind them. Behind scale-d
- * (false: d is overwritten) stand 1, 1 (no negation) and 0, 0 (both operands K-major). */
-#define TMSI_WGMMA_SP(name, shape, types, size, i0, i1, i2, i3, i4)                                \
+/* name, type of d and its constraint, shape, types, registers of d, the numbers of the operands
+ * behind them, and what stands behind scale-d (false: d is overwritten): 1, 1 (no negation), and
+ * for 16 bit 0, 0 (both operands K-major); integers have none of it. */
+#define TMSI_WGMMA_SP(name, type, constraint, shape, types, tail, size, i0, i1, i2, i3, i4)        \
     template <int SEL>                                                                             \
-    __device__ static inline void name(float(&d)[size], uint64_t a, uint64_t b, uint32_t meta,     \
+    __device__ static inline void name(type(&d)[size], uint64_t a, uint64_t b, uint32_t meta,      \
                                        bool accumulate) {                                          \
         asm volatile("{\n.reg .pred p;\nsetp.ne.b32 p, %" #i3 ", 0;\n"                             \
                      "wgmma.mma_async.sp.sync.aligned." shape "." types " {" TMSI_TEXT_##size      \
-                     "}, %" #i0 ", %" #i1 ", %" #i2 ", %" #i4 ", p, 1, 1, 0, 0;\n}"                \
-                     : TMSI_OPERANDS_##size("+f", d)                                               \
+                     "}, %" #i0 ", %" #i1 ", %" #i2 ", %" #i4 ", p" tail ";\n}"                    \
+                     : TMSI_OPERANDS_##size(constraint, d)                                         \
                      : "l"(a), "l"(b), "r"(meta), "r"((uint32_t)accumulate), "n"(SEL));            \
     }
 
 #define TMSI_WGMMA_SP_TYPES(n, size, i0, i1, i2, i3, i4)                                           \
-    TMSI_WGMMA_SP(tmsi_wgmma_sp_m64n##n##k32_bf16, "m64n" #n "k32", "f32.bf16.bf16", size, i0, i1, \
-                  i2, i3, i4)                                                                      \
-    TMSI_WGMMA_SP(tmsi_wgmma_sp_m64n##n##k32_f16, "m64n" #n "k32", "f32.f16.f16", size, i0, i1,    \
-                  i2, i3, i4)
+    TMSI_WGMMA_SP(tmsi_wgmma_sp_m64n##n##k32_bf16, float, "+f", "m64n" #n "k32", "f32.bf16.bf16",  \
+                  ", 1, 1, 0, 0", size, i0, i1, i2, i3, i4)                                        \
+    TMSI_WGMMA_SP(tmsi_wgmma_sp_m64n##n##k32_f16, float, "+f", "m64n" #n "k32", "f32.f16.f16",     \
+                  ", 1, 1, 0, 0", size, i0, i1, i2, i3, i4)                                        \
+    TMSI_WGMMA_SP(tmsi_wgmma_sp_m64n##n##k64_e4m3, float, "+f", "m64n" #n "k64", "f32.e4m3.e4m3",  \
+                  ", 1, 1", size, i0, i1, i2, i3, i4)                                              \
+    TMSI_WGMMA_SP(tmsi_wgmma_sp_m64n##n##k64_s8, int32_t, "+r", "m64n" #n "k64", "s32.s8.s8", "",  \
+                  size, i0, i1, i2, i3, i4)
 TMSI_WGMMA_SP_TYPES(8, 4, 4, 5, 6, 7, 8)
 TMSI_WGMMA_SP_TYPES(16, 8, 8, 9, 10, 11, 12)
 TMSI_WGMMA_SP_TYPES(32, 16, 16, 17, 18, 19, 20)

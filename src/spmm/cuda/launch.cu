@@ -21,24 +21,20 @@ CUtensorMapSwizzle map_swizzle(int box_bytes) {
                              : CU_TENSOR_MAP_SWIZZLE_32B;
 }
 
-/* The smooth activations as one formula, for 16-bit y: see epilogue.cuh. */
+/* The smooth activations as one formula of h = z/2, for y of 16 and 8 bits: see epilogue.cuh. */
 void set_activation(tms_activation activation, tmsi_epilogue *e) {
     e->activation = activation;
-    e->is_squared = activation == TMS_ACT_RELU2;
     if (activation == TMS_ACT_SILU) {
-        e->is_smooth = 1;
-        e->s0 = 0.5f;
+        e->s0 = 1.f;
     } else if (activation == TMS_ACT_GELU_TANH) {
-        e->is_smooth = 1;
-        e->s0 = 0.79788456f; /* sqrt(2/pi), and 0.044715 times that */
-        e->s1 = 0.035677408f;
+        e->s0 = 2 * 0.79788456f; /* sqrt(2/pi), and 0.044715 times that */
+        e->s1 = 8 * 0.035677408f;
     } else if (activation == TMS_ACT_GELU) {
         /* The best fit of two terms to the normal distribution: off by at most 1.4e-4. With the
          * 2^-12 of the instruction that stays within the 2^-11 |z| that 16-bit results may be off.
          */
-        e->is_smooth = 1;
-        e->s0 = 0.79880143f;
-        e->s1 = 0.035282037f;
+        e->s0 = 2 * 0.79880143f;
+        e->s1 = 8 * 0.035282037f;
     }
 }
 
@@ -93,12 +89,35 @@ tmsi_epilogue tmsi_make_epilogue(const tmsi_spmm_run &run) {
     e.ldr = args.ldr;
     e.y = args.y;
     e.ldy = args.ldy;
+    e.absmax = tmsi_spmm_has(run.problem, TMS_EPILOGUE_ABSMAX_T) ? (uint32_t *)args.absmax_t : NULL;
+    e.scale_y = args.scale_y;
+    e.inverse_y = 1.f / args.scale_y;
+    e.is_gated = tmsi_spmm_has(run.problem, TMS_EPILOGUE_GATE);
     e.n = (int32_t)run.problem->n;
     e.t = (int32_t)args.t;
     e.y_type = run.problem->y_type;
     e.y_order = run.problem->y_order;
     set_activation(run.problem->activation, &e);
     return e;
+}
+
+bool tmsi_epilogue_has_pieces(const tmsi_epilogue &e) {
+    const int count = e.is_gated ? 2 : 4, element = tmsi_cuda_element_bytes(e.y_type);
+    const int added = element == 1 ? 4 : element; /* bytes of an element of the residual */
+    const auto is_aligned = [=](const void *data, int64_t pitch, int bytes) {
+        return (uintptr_t)data % (uintptr_t)(count * bytes) == 0 && pitch % count == 0;
+    };
+
+    return e.y_order == TMS_ORDER_TN && e.n % 4 == 0 && is_aligned(e.y, e.ldy, element) &&
+           (e.residual == NULL || is_aligned(e.residual, e.ldr, added));
+}
+
+tms_status tmsi_clear_absmax(const tmsi_spmm_run &run) {
+    if (!tmsi_spmm_has(run.problem, TMS_EPILOGUE_ABSMAX_T))
+        return TMS_OK;
+    return tmsi_cuda_check(
+        "clearing absmax_t",
+        cudaMemsetAsync(run.args->absmax_t, 0, (size_t)run.args->t * 4, (cudaStream_t)run.stream));
 }
 
 extern "C" {

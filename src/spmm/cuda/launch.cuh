@@ -51,6 +51,13 @@ tms_status tmsi_cuda_make_map_3d(const tmsi_cuda_device &device, const tmsi_cuda
 /* What a call's epilogue is, from its problem and arguments. */
 tmsi_epilogue tmsi_make_epilogue(const tmsi_spmm_run &run);
 
+/* Whether y, and the residual, are rows of aligned pieces: see epilogue.cuh. */
+bool tmsi_epilogue_has_pieces(const tmsi_epilogue &e);
+
+/* Enqueues zeros into absmax_t where the call asks for it: before every kernel whose epilogue
+ * raises it. */
+tms_status tmsi_clear_absmax(const tmsi_spmm_run &run);
+
 /* TMS_OK, or what the launch that `what` names failed with. */
 static inline tms_status tmsi_cuda_check(const char *what, cudaError_t error) {
     return error == cudaSuccess ? TMS_OK : tmsi_cuda_fail(what, error);

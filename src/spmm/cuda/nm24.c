@@ -6,18 +6,33 @@
 #include "spmm/problem.h"
 #include "spmm/tuning.h"
 
-static bool fits(const tms_spmm_problem *problem, tms_dtype type) {
-    return problem->w_type == type && problem->x_type == type &&
-           tmsi_dtype_is_weight(problem->y_type) && problem->keep == 2 && problem->group == 4 &&
+static bool is_served(const tms_spmm_problem *problem, tms_dtype type) {
+    return problem->w_type == type && problem->x_type == type && problem->keep == 2 &&
+           problem->group == 4;
+}
+
+/* Every epilogue. */
+#define NM24_FITS(name, type)                                                                      \
+    bool tmsi_spmm_fits_nm24_sm90_##name(const tms_spmm_problem *problem) {                        \
+        return is_served(problem, type);                                                           \
+    }
+NM24_FITS(bf16, TMS_BF16)
+NM24_FITS(f16, TMS_F16)
+NM24_FITS(e4m3, TMS_E4M3)
+NM24_FITS(i8, TMS_I8)
+
+/* What other families on this layout finish: y of 16 or 32 bits, no gate, no absmax_t. */
+static bool is_simple(const tms_spmm_problem *problem) {
+    return tmsi_dtype_is_weight(problem->y_type) &&
            !tmsi_spmm_has(problem, TMS_EPILOGUE_GATE | TMS_EPILOGUE_ABSMAX_T);
 }
 
 bool tmsi_spmm_fits_nm24_mma_bf16(const tms_spmm_problem *problem) {
-    return fits(problem, TMS_BF16);
+    return is_served(problem, TMS_BF16) && is_simple(problem);
 }
 
 bool tmsi_spmm_fits_nm24_mma_f16(const tms_spmm_problem *problem) {
-    return fits(problem, TMS_F16);
+    return is_served(problem, TMS_F16) && is_simple(problem);
 }
 
 tmsi_nm24_grid tmsi_nm24_grid_of(int64_t n, int64_t t, int64_t rows, int64_t tokens) {
@@ -39,8 +54,11 @@ static void count_terms(const tms_spmm_problem *problem, int64_t t, const tmsi_h
     const int64_t pairs = tmsi_max(hardware->processors / 2, 1);
     const double waves = (double)tmsi_div_up(grid.clusters_n * grid.clusters_t, pairs);
 
+    /* 64 k's of 16 bits or 128 of 8. */
+    const int64_t depth = tmsi_dtype_bytes(problem->w_type) == 1 ? 128 : 64;
+
     out[TMSI_TERM_LAUNCH] = 1.0;
-    out[TMSI_TERM_BLOCK] = waves * (double)tmsi_div_up(problem->k, 64);
+    out[TMSI_TERM_BLOCK] = waves * (double)tmsi_div_up(problem->k, depth);
     out[TMSI_TERM_TILE] = waves;
 }
 

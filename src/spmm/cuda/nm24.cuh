@@ -19,18 +19,18 @@ namespace nm24 {
 
 template <class T>
 __global__ void __launch_bounds__(T::THREADS, 1) kernel(const __grid_constant__ Params p) {
-    extern __shared__ __align__(1024) uint8_t memory[];
     const uint32_t shared = tmsi_shared_address(memory);
     const int warpgroup = threadIdx.x / WARPGROUP;
     const int rank = (int)tmsi_cluster_ctarank();
 
     /* Blocks past the image's end are never loaded; whatever the tensor core reads there must be
      * legal metadata: 0x4 says positions 0 and 1. */
-    for (int i = threadIdx.x; i < T::STAGES * T::ROW_BLOCKS * WARPGROUP; i += T::THREADS) {
-        const int block = i / WARPGROUP % T::ROW_BLOCKS, stage = i / WARPGROUP / T::ROW_BLOCKS;
+    for (int i = threadIdx.x; i < T::STAGES * T::ROW_BLOCKS * T::META_BYTES / 4; i += T::THREADS) {
+        const int word = i % (T::META_BYTES / 4), block = i / (T::META_BYTES / 4) % T::ROW_BLOCKS;
+        const int stage = i / (T::META_BYTES / 4) / T::ROW_BLOCKS;
 
-        ((uint32_t *)(memory + stage * T::STAGE_BYTES + T::X_BYTES + block * BLOCK_BYTES +
-                      TMSI_NM24_MMA_VALUE_BYTES))[i % WARPGROUP] = 0x44444444u;
+        ((uint32_t *)(memory + stage * T::STAGE_BYTES + T::X_BYTES + block * T::BLOCK_BYTES +
+                      TMSI_NM24_MMA_VALUE_BYTES))[word] = 0x44444444u;
     }
     tmsi_fence_proxy_async();
     if (threadIdx.x == 0) {
@@ -41,6 +41,8 @@ __global__ void __launch_bounds__(T::THREADS, 1) kernel(const __grid_constant__ 
         }
         for (int i = 0; i < T::CONSUMERS * T::BUFFERS; i++)
             tmsi_mbarrier_init(shared + T::RESIDUAL_AT + i * 8, 1);
+        tmsi_mbarrier_init(shared + T::FACTORS_FULL_AT, 1);
+        tmsi_mbarrier_init(shared + T::FACTORS_EMPTY_AT, T::CONSUMERS * (WARPGROUP / 32));
         tmsi_fence_mbarrier_init();
     }
     __syncthreads();
@@ -53,7 +55,7 @@ __global__ void __launch_bounds__(T::THREADS, 1) kernel(const __grid_constant__ 
     } else {
         if (T::CONSUMERS == 2)
             tmsi_setmaxnreg_inc<232>();
-        consume<T>(p, shared, memory, warpgroup - 1, rank);
+        consume<T>(p, shared);
     }
     /* The other CTA may still send copies and arrivals here. */
     __syncwarp();

@@ -41,9 +41,10 @@ template <class T> struct Consumer {
     __device__ inline void multiply_block(Sums &d, uint32_t w, uint32_t x, uint32_t meta,
                                           bool accumulate) {
         const uint64_t a = nm24::describe(w, 512, 2), b = nm24::describe(x, 1024, 1);
+        const uint32_t words[1] = {meta};
 
-        nm24::multiply<0>(Element(), d, a, b, meta, accumulate);
-        nm24::multiply<1>(Element(), d, a + (32 >> 4), b + (64 >> 4), meta, true);
+        nm24::multiply<0>(Element(), d, a, b, words, accumulate);
+        nm24::multiply<1>(Element(), d, a + (32 >> 4), b + (64 >> 4), words, true);
     }
 
     /* A whole stage. The metadata registers are read until its group of products is retired, which

@@ -156,7 +156,7 @@ template <class T> struct Store {
             if (e.residual != NULL)
                 z[i] += tmsi_load_y(e.residual, is_nt ? (row + i) * e.ldr + t : t * e.ldr + row + i,
                                     e.y_type);
-            tmsi_store_y(e.y, is_nt ? (row + i) * e.ldy + t : t * e.ldy + row + i, e.y_type, z[i]);
+            tmsi_store_y(e, is_nt ? (row + i) * e.ldy + t : t * e.ldy + row + i, z[i]);
         }
     }
 

@@ -6,10 +6,12 @@
 
 namespace nm24_few {
 
-using nm24::BLOCK_BYTES;
-using nm24::DEPTH;
 using nm24::WARPGROUP;
 using nm24::X_ROW_BYTES;
+
+/* Blocks of 16-bit weights. */
+constexpr int DEPTH = TMSI_NM24_MMA_BLOCK;
+constexpr int BLOCK_BYTES = TMSI_NM24_MMA_BLOCK_BYTES;
 
 /* A tile: ROW_BLOCKS consumer warpgroups, a block of 64 rows of w each, by up to TOKENS rows of x.
  * A stage of the ring holds GROUP blocks of k: one copy brings as many for a row of blocks, and one

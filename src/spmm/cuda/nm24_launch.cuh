@@ -12,21 +12,38 @@ namespace nm24 {
 /* x that the copy engine cannot read: slower, never refused. */
 tms_status launch_plain(const tmsi_spmm_run &run);
 
-/* The fused epilogue that serves a call; TMSI_EPILOGUE_ANY where y or the residual is not made of
- * aligned rows of 16-bit elements, or its rows do not end on 16 bytes: the copy engine writes whole
- * 16 bytes, past the end of a row too. */
-inline int choose_kind(const tmsi_epilogue &e) {
-    if (e.y_order != TMS_ORDER_TN || e.y_type == TMS_F32 || e.n % 8 != 0 ||
-        !tmsi_is_copyable(e.y, e.ldy, e.y_type) ||
-        (e.residual != NULL && !tmsi_is_copyable(e.residual, e.ldr, e.y_type)))
-        return TMSI_EPILOGUE_ANY;
-    if (e.scale_t != NULL || (e.residual != NULL && e.activation != TMS_ACT_NONE))
-        return TMSI_EPILOGUE_MIXED;
+inline bool is_smooth(tms_activation activation) {
+    return activation == TMS_ACT_GELU || activation == TMS_ACT_GELU_TANH ||
+           activation == TMS_ACT_SILU;
+}
+
+/* Whether the copy engine writes such rows of y: it wants whole 16 bytes, since it writes them past
+ * the end of a row too. */
+inline bool is_storable(const tmsi_epilogue &e) {
+    return tmsi_epilogue_columns(e) * tmsi_cuda_element_bytes(e.y_type) % 16 == 0 &&
+           tmsi_is_copyable(e.y, e.ldy, e.y_type);
+}
+
+/* The epilogue that serves a call; own: the 16-bit y of those in registers. */
+inline int choose_kind(const tmsi_epilogue &e, tms_dtype own) {
+    const bool is_8_bit = tmsi_spmm_is_scaled(e.y_type);
+    const bool is_linear = e.activation == TMS_ACT_NONE && e.residual == NULL;
+
+    if (!tmsi_epilogue_has_pieces(e))
+        return ANY;
+    if (!is_storable(e) || e.is_gated || e.absmax != NULL || (!is_8_bit && e.y_type != own))
+        return PIECES;
+    if (is_8_bit)
+        return is_linear ? LINEAR_8 : PIECES;
+    if (is_linear)
+        return e.scale_t != NULL ? SCALED : LINEAR;
+    if (e.scale_t != NULL || e.activation == TMS_ACT_RELU2)
+        return PIECES;
     if (e.residual != NULL)
-        return TMSI_EPILOGUE_RESIDUAL;
-    if (e.activation == TMS_ACT_NONE)
-        return TMSI_EPILOGUE_LINEAR;
-    return e.is_smooth ? TMSI_EPILOGUE_SMOOTH : TMSI_EPILOGUE_CLAMP;
+        return e.activation == TMS_ACT_NONE && tmsi_is_copyable(e.residual, e.ldr, e.y_type)
+                   ? RESIDUAL
+                   : PIECES;
+    return e.activation == TMS_ACT_RELU ? RELU : SMOOTH;
 }
 
 /* Rows of x that are loaded at once: all of a tile, or, where the last tile has fewer tokens, a
@@ -53,10 +70,10 @@ inline tms_status make_maps(const tmsi_spmm_run &run, int chunk, Params *p) {
     tms_status status = TMS_OK;
 
     TMS_TRY(tmsi_cuda_make_map(device, x, p->box_rows, X_ROW_BYTES, &p->x_map));
-    if (p->kind == TMSI_EPILOGUE_ANY)
+    if (p->kind <= PIECES)
         return TMS_OK;
-    TMS_TRY(tmsi_cuda_make_map(device, y, chunk, 128, &p->y_map));
-    if (args.residual != NULL)
+    TMS_TRY(tmsi_cuda_make_map(device, y, chunk, y_row_bytes(p->kind), &p->y_map));
+    if (p->kind == RESIDUAL)
         TMS_TRY(tmsi_cuda_make_map(device, residual, chunk, 128, &p->residual_map));
 done:
     return status;
@@ -73,22 +90,21 @@ template <class T> tms_status launch(const tmsi_spmm_run &run, const char *name)
     Params p = {};
     cudaLaunchConfig_t config = {};
     cudaLaunchAttribute cluster;
-    tms_status status;
+    tms_status status = TMS_OK;
 
     if (!tmsi_is_copyable(run.args->x, run.args->ldx, run.problem->x_type))
         return launch_plain(run);
     p.w = (const uint8_t *)run.weight;
     p.row_blocks = (int32_t)tmsi_div_up(run.problem->n, 64);
-    p.k_blocks = (int32_t)tmsi_div_up(run.problem->k, DEPTH);
+    p.k_blocks = (int32_t)tmsi_div_up(run.problem->k, T::DEPTH);
     p.clusters_n = (int32_t)grid.clusters_n;
     p.clusters_t = (int32_t)grid.clusters_t;
     p.share_x = grid.shares_x;
     p.box_rows = choose_box(run.args->t, T::TOKENS);
     p.epilogue = tmsi_make_epilogue(run);
-    p.kind = choose_kind(p.epilogue);
-    status = make_maps(run, T::CHUNK, &p);
-    if (status != TMS_OK)
-        return status;
+    p.kind = choose_kind(p.epilogue, T::Element::Y_IS_BF16 ? TMS_BF16 : TMS_F16);
+    TMS_TRY(make_maps(run, T::CHUNK, &p));
+    TMS_TRY(tmsi_clear_absmax(run));
     cluster.id = cudaLaunchAttributeClusterDimension;
     cluster.val.clusterDim.x = CLUSTER;
     cluster.val.clusterDim.y = cluster.val.clusterDim.z = 1;
@@ -98,7 +114,9 @@ template <class T> tms_status launch(const tmsi_spmm_run &run, const char *name)
     config.stream = stream;
     config.attrs = &cluster;
     config.numAttrs = 1;
-    return tmsi_cuda_check(name, cudaLaunchKernelEx(&config, kernel<T>, p));
+    TMS_TRY(tmsi_cuda_check(name, cudaLaunchKernelEx(&config, kernel<T>, p)));
+done:
+    return status;
 }
 
 template <class T> tms_status prepare(const char *name) {
@@ -108,15 +126,6 @@ template <class T> tms_status prepare(const char *name) {
 }
 
 } // namespace nm24
-
-/* The tiles behind a table's names: consumers, blocks, tokens, stages, chunk, buffers. Stages take
- * what shared memory the buffers of y leave. */
-#define NM24_TILES(type)                                                                           \
-    typedef nm24::Tile<nm24::type, 2, 2, 192, 4, 96, 2> spmm_nm24_##type##_256x192_sm90;           \
-    typedef nm24::Tile<nm24::type, 2, 2, 160, 4, 80, 2> spmm_nm24_##type##_256x160_sm90;           \
-    typedef nm24::Tile<nm24::type, 2, 1, 256, 4, 64, 3> spmm_nm24_##type##_128x256_sm90;           \
-    typedef nm24::Tile<nm24::type, 2, 1, 128, 7, 64, 2> spmm_nm24_##type##_128x128_sm90;           \
-    typedef nm24::Tile<nm24::type, 1, 1, 64, 14, 64, 1> spmm_nm24_##type##_64x64_sm90;
 
 /* A row's two functions. */
 #define NM24_FUNCTIONS(name)                                                                       \

@@ -2,14 +2,17 @@
 #ifndef TAMIS_SPMM_CUDA_NM24_PRODUCE_CUH
 #define TAMIS_SPMM_CUDA_NM24_PRODUCE_CUH
 
+#include "cuda/ptx/cluster.cuh"
 #include "cuda/ptx/copy.cuh"
+#include "cuda/ptx/warp.cuh"
 #include "spmm/cuda/nm24_tile.cuh"
 
 namespace nm24 {
 
-/* The producer's threads, one each of three warps: one thread issues a copy in about 150 cycles,
- * and five of them took longer than the products of a stage. Of the operand that the cluster
- * shares, its CTAs take turns to load a whole tile for both. */
+/* The producer's threads, one each of three warps (the fourth fetches what the epilogue needs): one
+ * thread issues a copy in about 150 cycles, and five of them took longer than the products of a
+ * stage. Of the operand that the cluster shares, its CTAs take turns to load a whole tile for both.
+ */
 constexpr int PRODUCERS = 3;
 constexpr uint16_t BOTH = (1u << CLUSTER) - 1;
 
@@ -24,21 +27,21 @@ template <class T> __device__ inline void produce_x(const Params &p, uint32_t sh
     tmsi_prefetch_tensormap(&p.x_map);
     for (int cluster = blockIdx.x / CLUSTER; cluster < clusters; cluster += gridDim.x / CLUSTER) {
         const Place at = place<T>(p, cluster, rank);
-        const uint32_t bytes = at.boxes * box_bytes + at.blocks * BLOCK_BYTES;
+        const uint32_t bytes = at.boxes * box_bytes + at.blocks * T::BLOCK_BYTES;
 
         for (int kb = 0; kb < p.k_blocks; kb++) {
-            const uint32_t to = shared + ring.stage * T::STAGE_BYTES;
-            const uint32_t barrier = full + ring.stage * 8;
+            const uint32_t to = shared + ring.stage() * T::STAGE_BYTES;
+            const uint32_t barrier = full + ring.stage() * 8;
             const bool is_turn = ((kb ^ rank) & 1) == 0;
 
-            wait_for(empty + ring.stage * 8, ring.phase ^ 1);
+            wait_for(empty + ring.stage() * 8, ring.phase() ^ 1);
             tmsi_mbarrier_arrive_expect_tx(barrier, bytes);
             for (int b = 0; b < at.boxes; b++) {
                 if (!p.share_x)
-                    tmsi_copy_tensor_2d(to + b * box_bytes, &p.x_map, kb * DEPTH,
+                    tmsi_copy_tensor_2d(to + b * box_bytes, &p.x_map, kb * T::DEPTH,
                                         at.token + b * p.box_rows, barrier);
                 else if (is_turn)
-                    tmsi_copy_tensor_2d_multicast(to + b * box_bytes, &p.x_map, kb * DEPTH,
+                    tmsi_copy_tensor_2d_multicast(to + b * box_bytes, &p.x_map, kb * T::DEPTH,
                                                   at.token + b * p.box_rows, barrier, BOTH);
             }
             ring.next();
@@ -51,7 +54,7 @@ template <class T>
 __device__ inline void produce_w(const Params &p, uint32_t shared, int rank, int first, int count) {
     const uint32_t full = shared + T::BARRIERS_AT, empty = full + T::STAGES * 8;
     const int clusters = p.clusters_n * p.clusters_t;
-    const int64_t row_bytes = (int64_t)p.k_blocks * BLOCK_BYTES;
+    const int64_t row_bytes = (int64_t)p.k_blocks * T::BLOCK_BYTES;
     Ring<T::STAGES> ring;
 
     for (int cluster = blockIdx.x / CLUSTER; cluster < clusters; cluster += gridDim.x / CLUSTER) {
@@ -61,22 +64,56 @@ __device__ inline void produce_w(const Params &p, uint32_t shared, int rank, int
 
         for (int kb = 0; kb < p.k_blocks; kb++) {
             const uint32_t to =
-                shared + ring.stage * T::STAGE_BYTES + T::X_BYTES + first * BLOCK_BYTES;
-            const uint32_t barrier = full + ring.stage * 8;
+                shared + ring.stage() * T::STAGE_BYTES + T::X_BYTES + first * T::BLOCK_BYTES;
+            const uint32_t barrier = full + ring.stage() * 8;
 
-            wait_for(empty + ring.stage * 8, ring.phase ^ 1);
+            wait_for(empty + ring.stage() * 8, ring.phase() ^ 1);
             if (p.share_x) {
                 for (int b = 0; b < blocks; b++)
-                    tmsi_copy_bulk(to + b * BLOCK_BYTES, from + b * row_bytes, BLOCK_BYTES,
+                    tmsi_copy_bulk(to + b * T::BLOCK_BYTES, from + b * row_bytes, T::BLOCK_BYTES,
                                    barrier);
             } else if (((kb ^ rank) & 1) == 0) {
                 for (int b = 0; b < blocks; b++)
-                    tmsi_copy_bulk_multicast(to + b * BLOCK_BYTES, from + b * row_bytes,
-                                             BLOCK_BYTES, barrier, BOTH);
+                    tmsi_copy_bulk_multicast(to + b * T::BLOCK_BYTES, from + b * row_bytes,
+                                             T::BLOCK_BYTES, barrier, BOTH);
             }
-            from += BLOCK_BYTES;
+            from += T::BLOCK_BYTES;
             ring.next();
         }
+    }
+}
+
+/* What the epilogue needs of a tile, by a warp, while its product runs: read when the sums were
+ * there, factors from memory held up the store; read by the consumers themselves, they cost them
+ * registers. SMOOTH wants h = z/2. */
+template <class T>
+__device__ inline void produce_factors(const Params &p, uint32_t shared, int rank) {
+    const tmsi_epilogue &e = p.epilogue;
+    const int clusters = p.clusters_n * p.clusters_t, lane = threadIdx.x % 32;
+    const float half = p.kind == SMOOTH ? 0.5f : 1.f;
+    uint32_t phase = 1;
+
+    if (p.kind == ANY)
+        return;
+    for (int cluster = blockIdx.x / CLUSTER; cluster < clusters; cluster += gridDim.x / CLUSTER) {
+        const Place at = place<T>(p, cluster, rank);
+
+        wait_for(shared + T::FACTORS_EMPTY_AT, phase);
+        for (int r = lane; r < T::ROW_BLOCKS * 64; r += 32) {
+            const int n = at.row_block * 64 + r;
+
+            tmsi_store_shared_f32x2(shared + T::ROWS_AT + r * 8,
+                                    e.scale_n != NULL && n < e.n ? half * e.scale_n[n] : half,
+                                    e.bias != NULL && n < e.n ? half * e.bias[n] : 0.f);
+        }
+        for (int t = lane; t < T::TOKENS; t += 32)
+            tmsi_store_shared(shared + T::SCALES_AT + t * 4, e.scale_t != NULL && at.token + t < e.t
+                                                                 ? e.scale_t[at.token + t]
+                                                                 : 1.f);
+        __syncwarp();
+        if (lane == 0)
+            tmsi_mbarrier_arrive(shared + T::FACTORS_FULL_AT);
+        phase ^= 1;
     }
 }
 
@@ -84,7 +121,9 @@ template <class T> __device__ inline void produce(const Params &p, uint32_t shar
     constexpr int EACH = (T::ROW_BLOCKS + 1) / (PRODUCERS - 1);
     const int producer = threadIdx.x / 32;
 
-    if (threadIdx.x % 32 != 0 || producer >= PRODUCERS)
+    if (producer == PRODUCERS)
+        return produce_factors<T>(p, shared, rank);
+    if (threadIdx.x % 32 != 0)
         return;
     if (producer == 0)
         produce_x<T>(p, shared, rank);

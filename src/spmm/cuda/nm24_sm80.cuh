@@ -186,7 +186,7 @@ __device__ inline void finish(const tmsi_epilogue &e, const float *sums, int pit
         const int token = e.y_order == TMS_ORDER_TN ? i / rows : i % tokens;
 
         if (n + row < e.n && t + token < e.t)
-            tmsi_epilogue_element(e, sums[token * pitch + row], n + row, t + token);
+            tmsi_epilogue_element(e, sums[token * pitch + row], 0.f, n + row, t + token);
     }
 }
 

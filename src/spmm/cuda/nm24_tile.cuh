@@ -8,7 +8,7 @@
 #include "cuda/ptx/mbarrier.cuh"
 #include "cuda/ptx/wgmma_sp.cuh"
 #include "format/layout/nm24_mma.h"
-#include "spmm/cuda/epilogue.cuh"
+#include "spmm/cuda/nm24_finish.cuh"
 
 namespace nm24 {
 
@@ -18,25 +18,55 @@ constexpr int CLUSTER = 2;
  * the L2 cache. 4 was up to 3 % slower (prototype, H200). */
 constexpr int RASTER_GROUP = 8;
 
-/* k of a stage: a block of the image, and rows of 128 bytes of x, as wide as its swizzle. */
-constexpr int DEPTH = TMSI_NM24_MMA_BLOCK;
-constexpr int BLOCK_BYTES = TMSI_NM24_MMA_BLOCK_BYTES;
-constexpr int X_ROW_BYTES = 2 * DEPTH;
+/* A stage's rows of x, as wide as its swizzle: 64 k's of 16 bits or 128 of 8, and so a block of w.
+ */
+constexpr int X_ROW_BYTES = 128;
 
-/* Types of weights and activations, and the instruction of step S (0 or 1) of a stage. */
-struct bf16 {};
-struct f16 {};
+/* What types of weights and activations differ in. */
+struct bf16 {
+    typedef float Sum;
+    static constexpr int BYTES = 2;
+    static constexpr int WORDS = 1;         /* of metadata, a thread and block */
+    static constexpr bool Y_IS_BF16 = true; /* which 16-bit y has the fastest epilogues */
+};
+struct f16 {
+    typedef float Sum;
+    static constexpr int BYTES = 2, WORDS = 1;
+    static constexpr bool Y_IS_BF16 = false;
+};
+struct e4m3 {
+    typedef float Sum;
+    static constexpr int BYTES = 1, WORDS = 2;
+    static constexpr bool Y_IS_BF16 = true;
+};
+struct i8 {
+    typedef int32_t Sum;
+    static constexpr int BYTES = 1, WORDS = 2;
+    static constexpr bool Y_IS_BF16 = true;
+};
 
+/* The instruction of step S (0 or 1) of a stage: selector S of a word that serves both steps, or
+ * word S. */
 #define NM24_MULTIPLY(n)                                                                           \
     template <int S>                                                                               \
-    __device__ inline void multiply(bf16, float(&d)[n / 2], uint64_t a, uint64_t b, uint32_t meta, \
-                                    bool accumulate) {                                             \
-        tmsi_wgmma_sp_m64n##n##k32_bf16<S>(d, a, b, meta, accumulate);                             \
+    __device__ inline void multiply(bf16, float(&d)[n / 2], uint64_t a, uint64_t b,                \
+                                    const uint32_t(&meta)[1], bool accumulate) {                   \
+        tmsi_wgmma_sp_m64n##n##k32_bf16<S>(d, a, b, meta[0], accumulate);                          \
     }                                                                                              \
     template <int S>                                                                               \
-    __device__ inline void multiply(f16, float(&d)[n / 2], uint64_t a, uint64_t b, uint32_t meta,  \
-                                    bool accumulate) {                                             \
-        tmsi_wgmma_sp_m64n##n##k32_f16<S>(d, a, b, meta, accumulate);                              \
+    __device__ inline void multiply(f16, float(&d)[n / 2], uint64_t a, uint64_t b,                 \
+                                    const uint32_t(&meta)[1], bool accumulate) {                   \
+        tmsi_wgmma_sp_m64n##n##k32_f16<S>(d, a, b, meta[0], accumulate);                           \
+    }                                                                                              \
+    template <int S>                                                                               \
+    __device__ inline void multiply(e4m3, float(&d)[n / 2], uint64_t a, uint64_t b,                \
+                                    const uint32_t(&meta)[2], bool accumulate) {                   \
+        tmsi_wgmma_sp_m64n##n##k64_e4m3<0>(d, a, b, meta[S], accumulate);                          \
+    }                                                                                              \
+    template <int S>                                                                               \
+    __device__ inline void multiply(i8, int32_t(&d)[n / 2], uint64_t a, uint64_t b,                \
+                                    const uint32_t(&meta)[2], bool accumulate) {                   \
+        tmsi_wgmma_sp_m64n##n##k64_s8<0>(d, a, b, meta[S], accumulate);                            \
     }
 NM24_MULTIPLY(8)
 NM24_MULTIPLY(16)
@@ -59,6 +89,9 @@ struct Tile {
     static constexpr int STAGES = STAGES_, CHUNK = CHUNK_, BUFFERS = BUFFERS_;
     static constexpr int THREADS = (CONSUMERS + 1) * WARPGROUP;
     static constexpr int ROW_BLOCKS = CONSUMERS * BLOCKS;
+    static constexpr int DEPTH = X_ROW_BYTES / Element::BYTES; /* k of a stage */
+    static constexpr int META_BYTES = Element::WORDS * TMSI_NM24_MMA_META_BYTES;
+    static constexpr int BLOCK_BYTES = TMSI_NM24_MMA_VALUE_BYTES + META_BYTES;
     static constexpr int X_BYTES = TOKENS * X_ROW_BYTES;
     /* The swizzle of x repeats every 1024 bytes, and so must stages. */
     static constexpr int STAGE_BYTES = (X_BYTES + ROW_BLOCKS * BLOCK_BYTES + 1023) / 1024 * 1024;
@@ -71,25 +104,35 @@ struct Tile {
     static constexpr int STAGING_BYTES =
         ((BUFFERS * BUFFER_BYTES > PLAIN_BYTES ? BUFFERS * BUFFER_BYTES : PLAIN_BYTES) + 1023) /
         1024 * 1024;
-    static constexpr int BARRIERS_AT = STAGES * STAGE_BYTES + CONSUMERS * STAGING_BYTES;
-    /* full and empty a stage; one a buffer for the residual. */
+    static constexpr int STAGING_AT = STAGES * STAGE_BYTES;
+    /* What the epilogue needs: scale and bias a row, scale_t a token. */
+    static constexpr int ROWS_AT = STAGING_AT + CONSUMERS * STAGING_BYTES;
+    static constexpr int SCALES_AT = ROWS_AT + ROW_BLOCKS * 64 * 8;
+    static constexpr int BARRIERS_AT = SCALES_AT + TOKENS * 4;
+    /* full and empty a stage; one a buffer for the residual; full and empty for the factors. */
     static constexpr int RESIDUAL_AT = BARRIERS_AT + 2 * STAGES * 8;
-    static constexpr int SHARED_BYTES = RESIDUAL_AT + CONSUMERS * BUFFERS * 8;
+    static constexpr int FACTORS_FULL_AT = RESIDUAL_AT + CONSUMERS * BUFFERS * 8;
+    static constexpr int FACTORS_EMPTY_AT = FACTORS_FULL_AT + 8;
+    static constexpr int SHARED_BYTES = FACTORS_EMPTY_AT + 8;
     static constexpr int CHUNKS = TOKENS / CHUNK;
     static_assert(SHARED_BYTES <= 232448, "a CTA has 227 KiB of shared memory");
+    static_assert(BLOCKS * CHUNKS % BUFFERS == 0, "a chunk has the same buffer in every tile");
     static_assert(TOKENS % CHUNK == 0 && CHUNK % 16 == 0 && TOKENS % PLAIN_TOKENS == 0, "");
 };
 
+/* A CTA's shared memory: the swizzle of x wants it aligned. */
+extern __shared__ __align__(1024) uint8_t memory[];
+
 struct Params {
-    CUtensorMap x_map; /* [t, k], box box_rows x 128 bytes, 128-byte swizzle */
-    CUtensorMap y_map; /* [t, n], box CHUNK x 64, 128-byte swizzle; unused by the plain store */
+    CUtensorMap x_map;        /* [t, k], box box_rows x 128 bytes, 128-byte swizzle */
+    CUtensorMap y_map;        /* [t, n], box CHUNK x y_row_bytes; unused by the plain store */
     CUtensorMap residual_map; /* likewise; unused where there is none */
     const uint8_t *w;         /* image blocks [row_blocks][k_blocks] */
     int32_t box_rows;         /* of x_map; tokens of a tile are a multiple of it, or fewer */
     int32_t row_blocks, k_blocks;
     int32_t clusters_n, clusters_t; /* grid of cluster tiles */
     int32_t share_x;                /* 1: a cluster is two tiles along n; 0: along t */
-    int32_t kind;                   /* tmsi_epilogue_kind */
+    int32_t kind;                   /* Kind */
     tmsi_epilogue epilogue;
 };
 
@@ -116,16 +159,21 @@ template <class T> __device__ inline Place place(const Params &p, int cluster, i
     return at;
 }
 
-/* The ring's place: stage and how often it wrapped. */
+/* The ring's place: one register, since a consumer's are short. */
 template <int STAGES> struct Ring {
-    int stage = 0;
-    uint32_t phase = 0;
+    uint32_t steps = 0;
 
+    __device__ inline int stage() const {
+        return (int)(steps % STAGES);
+    }
+    __device__ inline int previous() const {
+        return (int)((steps + STAGES - 1) % STAGES);
+    }
+    __device__ inline uint32_t phase() const { /* parity of its turns */
+        return steps / STAGES & 1;
+    }
     __device__ inline void next() {
-        if (++stage == STAGES) {
-            stage = 0;
-            phase ^= 1;
-        }
+        steps++;
     }
 };
 

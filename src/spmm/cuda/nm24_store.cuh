@@ -1,0 +1,246 @@
+/* How a consumer warpgroup of an nm24 kernel finishes and stores a tile. */
+#ifndef TAMIS_SPMM_CUDA_NM24_STORE_CUH
+#define TAMIS_SPMM_CUDA_NM24_STORE_CUH
+
+#include "cuda/ptx/copy.cuh"
+#include "cuda/ptx/place.cuh"
+#include "cuda/ptx/warp.cuh"
+#include "spmm/cuda/nm24_tile.cuh"
+
+namespace nm24 {
+
+/* A tile's store by one thread. Made anew for each tile, from the thread's number: registers are
+ * short, and what lives on through the product costs one. */
+template <class T> struct Store {
+    typedef typename T::Element Element;
+    typedef typename Element::Sum Sum;
+    typedef Sum Sums[T::BLOCKS][T::TOKENS / 2]; /* of this thread */
+
+    const Params &p;
+    const uint32_t shared;
+    const Place &at;
+    const int tile;          /* how many this CTA had before */
+    const int group, thread; /* consumer warpgroup, thread in it */
+
+    __device__ inline Store(const Params &params, uint32_t address, const Place &place, int count)
+        : Store(params, address, place, count, tmsi_tid_x()) {}
+    __device__ inline Store(const Params &params, uint32_t address, const Place &place, int count,
+                            int tid)
+        : p(params), shared(address), at(place), tile(count), group(tid / WARPGROUP - 1),
+          thread(tid % WARPGROUP) {}
+
+    /* This warpgroup's buffers, and barriers of the residual. */
+    __device__ inline uint32_t buffer(int i) const {
+        return shared + T::STAGING_AT + group * T::STAGING_BYTES + i * T::BUFFER_BYTES;
+    }
+    __device__ inline uint32_t residual(int i) const {
+        return shared + T::RESIDUAL_AT + (group * T::BUFFERS + i) * 8;
+    }
+    __device__ inline int first_block() const {
+        return at.row_block + group * T::BLOCKS;
+    }
+
+    /* The residual of a tile's first chunks, while the product still runs: the buffers have been
+     * stored long before. */
+    __device__ inline void fetch_first() {
+        if (p.kind == RESIDUAL && thread == 0) {
+            tmsi_store_wait_read<0>();
+            for (int c = 0; c < T::BUFFERS && c < T::BLOCKS * T::CHUNKS; c++)
+                fetch_chunk(c);
+        }
+    }
+
+    /* Chunk c of this warpgroup's rows of a tile: the residual's into its buffer. */
+    __device__ inline void fetch_chunk(int c) {
+        const uint32_t barrier = residual(c % T::BUFFERS);
+
+        tmsi_mbarrier_arrive_expect_tx(barrier, T::BUFFER_BYTES);
+        tmsi_copy_tensor_2d(buffer(c % T::BUFFERS), &p.residual_map,
+                            (first_block() + c / T::CHUNKS) * 64,
+                            at.token + c % T::CHUNKS * T::CHUNK, barrier);
+    }
+
+    /* How often a buffer was filled before, in all tiles. */
+    __device__ inline uint32_t turn(int c) const {
+        return tile * (T::BLOCKS * T::CHUNKS / T::BUFFERS) + c / T::BUFFERS;
+    }
+
+    /* y's out of it. */
+    __device__ inline void store_chunk(int c) {
+        const int block = first_block() + c / T::CHUNKS;
+
+        if (block < p.row_blocks)
+            tmsi_store_tensor_2d(&p.y_map, buffer(c % T::BUFFERS), block * 64,
+                                 at.token + c % T::CHUNKS * T::CHUNK);
+        tmsi_store_commit();
+    }
+
+    /* Where this thread writes in a buffer: the address of a row that stmatrix takes. Rows are
+     * tokens, y_row_bytes long, their chunks of 16 bytes swizzled as the map says; a warp has two
+     * chunks of 128 bytes, .x4, or one of 64, .x2. */
+    template <int KIND> __device__ inline uint32_t place_in_buffer() const {
+        const int warp = thread / 32, lane = thread % 32;
+
+        if (y_row_bytes(KIND) == 128) {
+            const int token = (lane >> 4) * 8 + (lane & 7);
+
+            return token * 128 + ((2 * warp + ((lane >> 3) & 1)) ^ (lane & 7)) * 16;
+        }
+        const int token = lane & 15;
+
+        return token * 64 + (warp ^ ((token >> 1) & 3)) * 16;
+    }
+
+    /* Sums of 16 tokens, the first of them `token` in the tile, to a buffer. */
+    template <int KIND>
+    __device__ inline void write_16_tokens(const Finish &f, const Sum *d, int token, uint32_t to) {
+        uint32_t packed[4];
+
+        if (KIND == LINEAR_8) {
+            finish_8<KIND>(f, d, token, packed);
+            tmsi_stmatrix_x2_trans(to, packed[0], packed[1]);
+        } else {
+            finish_16<KIND, Element::Y_IS_BF16>(f, d, token, to, packed);
+            tmsi_stmatrix_x4_trans(to, packed[0], packed[1], packed[2], packed[3]);
+        }
+    }
+
+    /* 16-bit or 8-bit y, row-major: finished in registers, transposed into a buffer, stored by the
+     * copy engine while the next chunk or tile is computed. The buffer's row is a token. A residual
+     * comes into the same buffer first. */
+    template <int KIND> __device__ inline void write(Sums &d) {
+        const int warp = thread / 32, lane = thread % 32;
+        const uint32_t place = place_in_buffer<KIND>();
+        Finish f = {p.epilogue, {}, shared + T::SCALES_AT + 2 * (lane & 3) * 4, lane};
+
+        wait_for(shared + T::FACTORS_FULL_AT, tile & 1);
+#pragma unroll
+        for (int c = 0; c < T::BLOCKS * T::CHUNKS; c++) {
+            const int block = c / T::CHUNKS, token = c % T::CHUNKS * T::CHUNK;
+
+            if (c % T::CHUNKS == 0)
+                f.rows.load(shared + T::ROWS_AT +
+                            ((group * T::BLOCKS + block) * 64 + warp * 16 + lane / 4) * 8);
+            if (KIND == RESIDUAL) {
+                wait_for(residual(c % T::BUFFERS), turn(c) & 1);
+            } else {
+                if (thread == 0)
+                    tmsi_store_wait_read<T::BUFFERS - 1>();
+                tmsi_bar_sync(1 + group, WARPGROUP);
+            }
+#pragma unroll
+            for (int j = 0; j < T::CHUNK / 16; j++)
+                write_16_tokens<KIND>(f, d[block] + (token + 16 * j) / 2, token + 16 * j,
+                                      buffer(c % T::BUFFERS) + place + j * 16 * y_row_bytes(KIND));
+            tmsi_fence_proxy_async();
+            tmsi_bar_sync(1 + group, WARPGROUP);
+            if (thread == 0) {
+                store_chunk(c);
+                if (KIND == RESIDUAL && c + T::BUFFERS < T::BLOCKS * T::CHUNKS) {
+                    tmsi_store_wait_read<0>();
+                    fetch_chunk(c + T::BUFFERS);
+                }
+            }
+        }
+        release_factors();
+    }
+
+    __device__ inline void release_factors() {
+        __syncwarp();
+        if (thread % 32 == 0)
+            tmsi_mbarrier_arrive(shared + T::FACTORS_EMPTY_AT);
+    }
+
+    /* Pieces of the sums in `spread`, of a block of this warpgroup's rows and PLAIN_TOKENS tokens:
+     * 16 threads a token. */
+    __device__ inline void write_pieces(const float *spread, int block, int token) {
+        const tmsi_epilogue &e = p.epilogue;
+        const float *scales = (const float *)(memory + T::SCALES_AT) + token;
+        const int row = thread % 16 * 4, n = (first_block() + block) * 64 + row;
+        const float2 *rows =
+            (const float2 *)(memory + T::ROWS_AT) + (group * T::BLOCKS + block) * 64 + row;
+
+#pragma unroll 1
+        for (int t = thread / 16; t < T::PLAIN_TOKENS; t += WARPGROUP / 16) {
+            const float4 sums = *(const float4 *)(spread + t * T::PLAIN_PITCH + row);
+            const int at_token = at.token + token + t;
+            float z[4] = {sums.x, sums.y, sums.z, sums.w};
+            uint32_t largest = 0;
+
+#pragma unroll
+            for (int i = 0; i < 4; i++)
+                z[i] = fmaf(z[i] * scales[t], rows[i].x, rows[i].y);
+            if (n < e.n && at_token < e.t)
+                largest = tmsi_epilogue_piece(e, z, n, at_token);
+            if (e.absmax != NULL) {
+#pragma unroll
+                for (int i = 1; i < 16; i *= 2)
+                    largest = max(largest, __shfl_xor_sync(0xffffffffu, largest, i));
+                if (thread % 16 == 0 && at_token < e.t)
+                    atomicMax(&e.absmax[at_token], largest);
+            }
+        }
+    }
+
+    /* Every other epilogue: sums are spread out in shared memory, and finished in pieces or element
+     * by element. */
+    __device__ inline void write_spread(Sums &d) {
+        constexpr int CHUNKS = T::TOKENS / T::PLAIN_TOKENS;
+        float *spread = (float *)(memory + T::STAGING_AT + group * T::STAGING_BYTES);
+        const int warp = thread / 32, lane = thread % 32;
+        const int row = warp * 16 + lane / 4;
+
+        if (p.kind == PIECES)
+            wait_for(shared + T::FACTORS_FULL_AT, tile & 1);
+#pragma unroll 1
+        for (int chunk = 0; chunk < T::BLOCKS * CHUNKS; chunk++) {
+            const int block = chunk / CHUNKS, token = chunk % CHUNKS * T::PLAIN_TOKENS;
+
+            tmsi_bar_sync(1 + group, WARPGROUP);
+#pragma unroll
+            for (int c = 0; c < T::BLOCKS * CHUNKS; c++)
+                if (c == chunk)
+#pragma unroll
+                    for (int j = 0; j < T::PLAIN_TOKENS / 8; j++)
+#pragma unroll
+                        for (int r = 0; r < 4; r++)
+                            spread[(8 * j + 2 * (lane & 3) + (r & 1)) * T::PLAIN_PITCH + row +
+                                   8 * (r >> 1)] =
+                                to_float(
+                                    d[c / CHUNKS][(c % CHUNKS * T::PLAIN_TOKENS + 8 * j) / 2 + r]);
+            tmsi_bar_sync(1 + group, WARPGROUP);
+            if (p.kind == PIECES)
+                write_pieces(spread, block, token);
+            else if (first_block() + block < p.row_blocks)
+                tmsi_epilogue_plain(p.epilogue, spread, T::PLAIN_PITCH,
+                                    (first_block() + block) * 64, at.token + token, T::PLAIN_TOKENS,
+                                    thread);
+        }
+        tmsi_bar_sync(1 + group, WARPGROUP);
+        if (p.kind == PIECES)
+            release_factors();
+    }
+
+    __device__ inline void any(Sums &d) {
+        switch (p.kind) {
+        case LINEAR:
+            return write<LINEAR>(d);
+        case RELU:
+            return write<RELU>(d);
+        case SMOOTH:
+            return write<SMOOTH>(d);
+        case SCALED:
+            return write<SCALED>(d);
+        case RESIDUAL:
+            return write<RESIDUAL>(d);
+        case LINEAR_8:
+            return write<LINEAR_8>(d);
+        default:
+            return write_spread(d);
+        }
+    }
+};
+
+} // namespace nm24
+
+#endif
