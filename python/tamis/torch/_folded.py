@@ -37,10 +37,9 @@ def can_fold(weight: SparseWeight) -> bool:
     )
 
 
-def decode(weight: SparseWeight, image: Tensor, kind: int, n: int) -> Components:
-    """Components of n rows of weights like this one."""
-    context = _images.context_of(image.device)
-    return _device.decode_nm24(context, kind, image, n, weight._shape.k, weight.dtype)
+def decode(image: Tensor, kind: int, n: int, k: int, dtype: torch.dtype) -> Components:
+    """Components of an image of n x k weights of a type."""
+    return _device.decode_nm24(_images.context_of(image.device), kind, image, n, k, dtype)
 
 
 def fold(weight: SparseWeight) -> None:
@@ -85,7 +84,7 @@ class FoldedWeight(SparseWeight):
             holder, i = self._source
             return holder.decode_part(i)
         assert self.image is not None and self._ready is not None
-        return decode(self, self.image, self._ready.kind, self._shape.n)
+        return decode(self.image, self._ready.kind, *self._shape[:2], self.dtype)
 
     def unfold(self) -> None:
         """Brings the components back, for good."""

@@ -263,7 +263,9 @@ class JoinedLinear(nn.Module):
     def decode_part(self, i: int) -> dict[str, Tensor]:
         """Components of one of the layers, out of the image."""
         assert self.image is not None
-        whole = _folded.decode(self.parts[0].weight, self.image, self._kind, sum(self.sizes))
+        dtype: torch.dtype = self._made_from[0]
+        n, k = sum(self.sizes), self.parts[0].in_features
+        whole = _folded.decode(self.image, self._kind, n, k, dtype)
         if self._fuses_gate:
             return {name: part[i::2].contiguous() for name, part in whole.items()}
         return {name: part.split(self.sizes)[i].clone() for name, part in whole.items()}
