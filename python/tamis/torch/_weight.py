@@ -36,6 +36,9 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch._C._functorch import TransformType, peek_interpreter_stack
+from torch._functorch.pyfunctorch import temporarily_clear_interpreter_stack
+from torch.autograd import forward_ad
 from torch.nn import functional as F
 
 from .. import _context, _core
@@ -67,6 +70,11 @@ class _Ready(NamedTuple):
 def _version(tensor: Tensor) -> int:
     """The count of a tensor's changes; -1 for one of inference mode, which does not count."""
     return -1 if tensor.is_inference() else tensor._version
+
+
+def _transforms_gradients() -> bool:
+    top = peek_interpreter_stack()
+    return top is not None and top.key() != TransformType.Vmap
 
 
 def activate(y: Tensor, activation: str) -> Tensor:
@@ -237,6 +245,11 @@ class SparseWeight(nn.Module):
     ) -> Tensor:
         if _is_compiling():
             return self._traced(x, bias, activation, residual, gate)
+        if forward_ad._current_level >= 0:
+            raise _core.UnsupportedError(
+                "a sparse product has no forward-mode derivative: use backward() or "
+                "torch.autograd.grad"
+            )
         if _any_autocast():
             x, residual = _autocast(x), None if residual is None else _autocast(residual)
         values = self._parameters["values"]
@@ -288,6 +301,11 @@ class SparseWeight(nn.Module):
         image: Tensor | None = None,
     ) -> Tensor:
         """The product alone in one operator; what is behind it in torch's, which differentiate."""
+        if not _is_compiling() and _transforms_gradients():
+            raise _core.UnsupportedError(
+                "torch.func does not differentiate operators that torch did not bring: use "
+                "backward() or torch.autograd.grad for a sparse product"
+            )
         y = _ops.linear(
             x,
             self.values,
@@ -374,7 +392,7 @@ class SparseWeight(nn.Module):
                 "once, or tamis.refresh(model), before capturing"
             )
         dtype = dtype or self.values.dtype
-        with torch.no_grad():
+        with torch.no_grad(), temporarily_clear_interpreter_stack():
             self.image, kind, layout = _images.build(
                 self.format,
                 self.values,
@@ -418,6 +436,11 @@ class SparseWeight(nn.Module):
         if x.is_meta and self.values.is_meta:
             self.image = torch.empty(0, dtype=torch.uint8, device="meta")
             return _Ready(self.values, 0, x.dtype, 0, True, b"", None, 0)
+        if torch._C._functorch.is_functorch_wrapped_tensor(self.values):
+            raise _core.UnsupportedError(
+                "torch.func transforms the values of a sparse weight, whose image is built from "
+                "numbers: differentiate them by backward(), and transform over x alone"
+            )
         if x.device != self.values.device:
             raise _core.InvalidError(
                 f"x is on {x.device}, but the sparse weight on {self.values.device}"

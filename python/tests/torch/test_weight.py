@@ -221,6 +221,20 @@ def test_functional_call_uses_the_weights_it_is_given(device, dtype, x):
         assert_near(layer(x), reference(layer, dense, x), dtype)
 
 
+def test_other_derivatives_are_refused_with_a_way_out(device, dtype, x):
+    layer, _ = make_layer(device, dtype)
+    with pytest.raises(tamis.UnsupportedError, match="backward"):
+        torch.func.grad(lambda x: layer(x).float().sum())(x)
+    with pytest.raises(tamis.UnsupportedError, match="forward-mode"):
+        torch.func.jvp(layer, (x,), (x,))
+    with pytest.raises(tamis.UnsupportedError, match="values of a sparse weight"):
+        torch.func.grad(
+            lambda values: (
+                torch.func.functional_call(layer, {"weight.values": values}, (x,)).float().sum()
+            )
+        )(layer.weight.values.detach())
+
+
 def test_compile_with_any_number_of_rows(device, dtype):
     layer, dense = make_layer(device, dtype)
     tamis.refresh(layer)
