@@ -149,15 +149,16 @@ static tms_spmm_problem problem_24(tms_dtype type) {
 /* Of all that is explained the cheapest that the layout has a part for is the chosen one, and its
  * range holds t. */
 static void explained_choice_is_the_cheapest_there(void **state) {
-    tms_context *context = test_context(1, 0);
     const char *const machines[] = {"h100", "H200"};
     tms_spmm_problem problem = problem_24(TMS_BF16);
     tms_explain_desc desc = tms_explain_desc_default();
     const tmsi_hardware gpu = {"", 0, 0, 0, TMS_ISA_ALL, 0, 0, 0, 132, 0, 0};
+    tms_context *context;
 
     (void)state;
     if (tmsi_spmm_table_of(&gpu).count == 0)
         skip(); /* built without CUDA */
+    context = test_context(1, 0);
     desc.problem = &problem;
     desc.keep_dense = 1;
     for (size_t m = 0; m < 2; m++)
