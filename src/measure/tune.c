@@ -92,36 +92,43 @@ static void put_number(text *out, double value) {
     put(out, "%" PRId64 ".%06d", millionths / 1000000, (int)(millionths % 1000000));
 }
 
-/* What is measured in bf16 holds in f16 too: the name of both. */
-static void put_kernel(text *out, const tmsi_tuner *tuner, const char *name) {
+/* What is measured in bf16 holds in f16 too: the kernel of that type, or -1. *out_both is the name
+ * of the two. */
+static int32_t find_twin(const tmsi_tuner *tuner, const char *name, char out_both[64]) {
     const char *type = strstr(name, "bf16");
-    char twin[64];
 
-    snprintf(twin, sizeof twin, "%.*s*%s", type != NULL ? (int)(type - name) : 0, name,
+    snprintf(out_both, 64, "%.*s*%s", type != NULL ? (int)(type - name) : 0, name,
              type != NULL ? type + 2 : "");
     for (int32_t i = 0; type != NULL && i < tuner->table.count; i++)
         if (strstr(tuner->table.kernels[i].name, "_f16") != NULL &&
-            tmsi_tuning_matches(twin, tuner->table.kernels[i].name)) {
-            put(out, "%s", twin);
-            return;
-        }
-    put(out, "%s", name);
+            tmsi_tuning_matches(out_both, tuner->table.kernels[i].name))
+            return i;
+    return -1;
 }
 
 static void put_price(text *out, const tmsi_tuner *tuner, int32_t i) {
     const tmsi_kernel_samples *samples = &tuner->samples[i];
+    const char *name = tuner->table.kernels[i].name;
     double price[TMSI_TERM_COUNT];
+    char both[64];
     const double error =
         tmsi_fit(samples->items, samples->count, tuner->machine.tuning->price[i], price);
 
-    put(out, "# %" PRId64 " times, off by %d %% (root of the mean square)\nprice ", samples->count,
-        (int)(100.0 * error + 0.5));
-    put_kernel(out, tuner, tuner->table.kernels[i].name);
+    put(out, "# %" PRId64 " times, off by %d %% (root of the mean square)\nprice %s",
+        samples->count, (int)(100.0 * error + 0.5),
+        find_twin(tuner, name, both) >= 0 ? both : name);
     for (int term = 0; term < TMSI_TERM_COUNT; term++)
         if (price[term] > 0.0) {
             put(out, " %s ", tmsi_term_name((tmsi_term)term));
             put_number(out, price[term]);
         }
+    put(out, "\n");
+}
+
+static void put_time(text *out, const char *kernel, const tmsi_tuning_point *point) {
+    put(out, "time %s t %" PRId64 " k %" PRId64 " n %" PRId64 " us ", kernel, point->t, point->k,
+        point->n);
+    put_number(out, point->us);
     put(out, "\n");
 }
 
@@ -134,12 +141,13 @@ static void put_table(text *out, const tmsi_tuner *tuner) {
         if (tuner->samples[i].count > 0)
             put_price(out, tuner, i);
     for (int64_t p = 0; p < tuner->point_count; p++) {
-        const tmsi_tuning_point *point = &tuner->points[p];
+        const char *name = tuner->table.kernels[tuner->points[p].kernel].name;
+        char both[64];
+        const int32_t twin = find_twin(tuner, name, both);
 
-        put(out, "time %s t %" PRId64 " k %" PRId64 " n %" PRId64 " us ",
-            tuner->table.kernels[point->kernel].name, point->t, point->k, point->n);
-        put_number(out, point->us);
-        put(out, "\n");
+        put_time(out, name, &tuner->points[p]);
+        if (twin >= 0)
+            put_time(out, tuner->table.kernels[twin].name, &tuner->points[p]);
     }
 }
 
@@ -184,8 +192,8 @@ static tms_status write_table(const tmsi_tuner *tuner) {
     tms_status status = TMS_OK;
 
     TMS_TRY(read_old(tuner, &old));
-    out.room =
-        old.bytes + LINE_BYTES * ((size_t)tuner->table.count * 2 + (size_t)tuner->point_count + 8);
+    out.room = old.bytes +
+               LINE_BYTES * ((size_t)tuner->table.count * 2 + (size_t)tuner->point_count * 2 + 8);
     TMS_TRY(tmsi_alloc(tuner->context, out.room, 1, &out.bytes));
     put(&out, "tamis-tuning 1\n");
     put_table(&out, tuner);
