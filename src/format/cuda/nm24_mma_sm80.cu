@@ -18,6 +18,8 @@ using namespace nm24_mma;
 namespace {
 
 constexpr int THREADS = 128, RUNS = 2;
+/* CTAs on a multiprocessor at least: a bound for registers. What looks for faults takes more. */
+constexpr int RESIDENT = 12, RESIDENT_LOOKING = 8;
 constexpr int PLAIN_HEADER = TMSI_PLAIN_HEADER_BYTES;
 
 template <class T> struct Block {
@@ -121,9 +123,13 @@ __device__ void store_dense(uint8_t *to, int groups, const uint32_t (&dense)[DEN
 template <class T>
 __device__ uint32_t load_nm(const uint8_t *values, const uint8_t *index, int groups,
                             uint32_t (&words)[VALUE_WORDS]) {
-    constexpr int PAIR = 2 * T::BYTES;
+    constexpr int PAIR = 2 * T::BYTES, INDEX_BYTES = Run<T>::GROUPS / 2;
     uint32_t nibbles = 0;
 
+    if (groups == Run<T>::GROUPS && (uintptr_t)values % 16 == 0) {
+        *(uint4 *)words = *(const uint4 *)values;
+        return load_bytes<INDEX_BYTES>(index);
+    }
 #pragma unroll
     for (int i = 0; i < VALUE_WORDS; i++)
         words[i] = 0;
@@ -139,8 +145,13 @@ __device__ uint32_t load_nm(const uint8_t *values, const uint8_t *index, int gro
 template <class T>
 __device__ void store_nm(uint8_t *values, uint8_t *index, int groups, uint32_t nibbles,
                          const uint32_t (&words)[VALUE_WORDS]) {
-    constexpr int PAIR = 2 * T::BYTES;
+    constexpr int PAIR = 2 * T::BYTES, INDEX_BYTES = Run<T>::GROUPS / 2;
 
+    if (groups == Run<T>::GROUPS && (uintptr_t)values % 16 == 0) {
+        *(uint4 *)values = *(const uint4 *)words;
+        store_bytes<INDEX_BYTES>(index, nibbles);
+        return;
+    }
 #pragma unroll
     for (int g = 0; g < Run<T>::GROUPS; g++)
         if (g < groups) {
@@ -209,7 +220,7 @@ __device__ void look(const tmsi_nm24_mma_job &job, const Place &place, int group
 }
 
 template <class T, bool IS_NM, bool LOOKS>
-__global__ void __launch_bounds__(THREADS)
+__global__ void __launch_bounds__(THREADS, LOOKS ? RESIDENT_LOOKING : RESIDENT)
     build_image(const __grid_constant__ tmsi_nm24_mma_job job, uint8_t *image,
                 unsigned long long *first) {
     const int k_blocks = (job.k + Block<T>::DEPTH - 1) / Block<T>::DEPTH;
@@ -244,7 +255,7 @@ __global__ void __launch_bounds__(THREADS)
 }
 
 template <class T, bool IS_NM>
-__global__ void __launch_bounds__(THREADS)
+__global__ void __launch_bounds__(THREADS, RESIDENT)
     read_image(const __grid_constant__ tmsi_nm24_mma_job job, const uint8_t *image) {
     const int k_blocks = (job.k + Block<T>::DEPTH - 1) / Block<T>::DEPTH;
     const int row_block = blockIdx.x / k_blocks, k_block = blockIdx.x % k_blocks;
@@ -289,7 +300,7 @@ __device__ void frame_plain(int64_t value_bytes, uint8_t *part) {
 
 /* The joined weight as it is, or as it is selected: a plain part. */
 template <class T, bool IS_NM>
-__global__ void __launch_bounds__(THREADS)
+__global__ void __launch_bounds__(THREADS, RESIDENT)
     build_plain(const __grid_constant__ tmsi_nm24_mma_job job, uint8_t *part) {
     const int k_blocks = (job.k + Block<T>::DEPTH - 1) / Block<T>::DEPTH;
     const int row_block = blockIdx.x / k_blocks, k_block = blockIdx.x % k_blocks;
