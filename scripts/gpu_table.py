@@ -3,8 +3,8 @@
 
     gpu_table.py ROWS.jsonl [FILE.md]    prints the tables, or writes each that FILE has marks for
 
-Marks are lines: <!-- gpu shapes: begin --> and <!-- gpu shapes: end -->; likewise few, fused, blocks
-and host. Where a row was measured twice, the later one counts. Standard library only.
+Marks are lines: <!-- gpu shapes: begin --> and <!-- gpu shapes: end -->; likewise few, fused, blocks,
+host and build. Where a row was measured twice, the later one counts. Standard library only.
 """
 import json
 import math
@@ -23,7 +23,8 @@ def geomean(values):
 
 def key_of(row):
     return (row["op"], row["dtype"], row["t"], row["k"], row["n"], row["who"], row["epilogue"],
-            row["state"], row.get("label") if row["op"] == "block" else None)
+            row["state"], row.get("label") if row["op"] == "block" else None,
+            row["kernel"] if row["op"] == "build" else None)
 
 
 def latest(rows):
@@ -189,8 +190,36 @@ def host_table(rows):
     return markdown(("who", "call", "µs", "95 %"), "llrr", lines)
 
 
+def build_table(rows):
+    """In brackets: bytes read and written a second, over those of the copy."""
+    ways = (("tamis", "select"), ("tamis", "check"), ("tamis", "nm"), ("tamis", "decode"),
+            ("cuda", "copy"), ("cusparselt", "prune and compress"))
+    cases = {}
+    for row in rows:
+        if row["op"] == "build":
+            case = cases.setdefault((row["n"], row["k"], row["dtype"]), {})
+            case[row["who"], row["kernel"]] = row
+    if not cases:
+        return "\n"
+
+    def cell(case, way):
+        if way not in case:
+            return "–"
+        row, copy = case[way], case.get(("cuda", "copy"))
+        if way[0] != "tamis" or not copy:
+            return number(row["us"], 1)
+        share = row["bytes"] / row["us"] / (copy["bytes"] / copy["us"])
+        return f"{row['us']:.1f} ({100 * share:.0f} %)"
+
+    lines = [(f"{n} × {k}", dtype, *(cell(case, way) for way in ways))
+             for (n, k, dtype), case in cases.items()]
+    note = note_of([row for row in rows if row["op"] == "build"])
+    return markdown(("N × K", "type", "select", "check", "from nm", "to nm", "copy", "cuSPARSELt"),
+                    "llrrrrrr", lines) + "\n" + note.replace("sustained", "cold")
+
+
 TABLES = {"shapes": shapes_table, "few": few_table, "fused": fused_table, "blocks": blocks_table,
-          "host": host_table}
+          "host": host_table, "build": build_table}
 
 
 def main(arguments):
