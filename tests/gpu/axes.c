@@ -1,7 +1,9 @@
 /* Every kernel of the GPU's table against float64, over declared axes: type x shape x epilogue x
  * tokens x type of y in full, and by turns y's order, how rows lie, and kinds of numbers. A new row
  * is tested by being there. */
+#define _POSIX_C_SOURCE 200809L
 #include <inttypes.h>
+#include <time.h>
 
 #include "gpu/tests.h"
 #include "spmm/problem.h"
@@ -138,12 +140,18 @@ static void walk_type(tally *self, int type) {
 
 void gpu_kernel_is_right_on_every_axis(void **state) {
     tally self = {.kernel = *state};
+    struct timespec begin, end;
 
+    clock_gettime(CLOCK_MONOTONIC, &begin);
     for (int type = 0; type < GPU_TYPE_COUNT; type++)
         if (gpu_type_is_wanted(gpu_types[type]) && gpu_serves(self.kernel, gpu_types[type]))
             walk_type(&self, type);
-    print_message("%s: %" PRId64 " products, %" PRId64 " not served\n", self.kernel->name,
-                  self.cases, self.unserved);
+    clock_gettime(CLOCK_MONOTONIC, &end);
+    print_message("%s: %" PRId64 " products in %.2f s, %" PRId64 " not served\n", self.kernel->name,
+                  self.cases,
+                  (double)(end.tv_sec - begin.tv_sec) +
+                      1e-9 * (double)(end.tv_nsec - begin.tv_nsec),
+                  self.unserved);
     if (self.wrong > 0)
         fail_msg("%s: %" PRId64 " of %" PRId64 " products are wrong", self.kernel->name, self.wrong,
                  self.cases);

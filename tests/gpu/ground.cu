@@ -191,18 +191,33 @@ __global__ void draw_residual(test_truth truth, void *residual, int64_t pitch) {
     }
 }
 
-/* Bits of a double that is not negative are ordered as it is. */
+/* The largest of a warp. */
+__device__ double largest_of_warp(double value) {
+    for (int step = 16; step > 0; step /= 2)
+        value = fmax(value, __shfl_xor_sync(~0u, value, step));
+    return value;
+}
+
+/* Bits of a double that is not negative are ordered as it is. Every thread of a warp calls it. */
 __device__ void raise(unsigned long long *largest, double value) {
-    atomicMax(largest, (unsigned long long)__double_as_longlong(value));
+    const double all = largest_of_warp(value);
+
+    if (threadIdx.x % 32 == 0)
+        atomicMax(largest, (unsigned long long)__double_as_longlong(all));
 }
 
 __global__ void find_largest(test_truth truth, unsigned long long *largest) {
+    double value = 0.0, magnitude = 0.0;
+
     EACH(i, truth.t * truth.columns) {
         const int64_t token = i / truth.columns, column = i % truth.columns;
+        const int64_t row = (truth.is_gated ? 2 : 1) * column;
 
-        raise(&largest[0], fabs(value_of(truth, token, column).value));
-        raise(&largest[1], truth.magnitude[token * truth.n + (truth.is_gated ? 2 : 1) * column]);
+        value = fmax(value, fabs(value_of(truth, token, column).value));
+        magnitude = fmax(magnitude, truth.magnitude[token * truth.n + row]);
     }
+    raise(&largest[0], value);
+    raise(&largest[1], magnitude);
 }
 
 /* Place of the first fault: VALUE counts elements of y as they lie, ABSMAX tokens, MARK bytes. */
@@ -211,6 +226,10 @@ struct faults {
     double got, value, bound;
     int is_inexact;
 };
+
+__global__ void forget(faults *out) {
+    *out = {~0ull, ~0ull, ~0ull, 0, 0.0, 0.0, 0.0, 0};
+}
 
 __device__ void note(unsigned long long *first, unsigned long long *count, int64_t at) {
     atomicMin(first, (unsigned long long)at);
@@ -264,40 +283,49 @@ __global__ void compare_y(test_truth truth, test_place place, int element, fault
     }
 }
 
+/* By a warp. */
 __device__ bool is_absmax_right(const test_truth &truth, const test_place &place, int64_t token,
                                 double *got, test_value *largest) {
     *got = (double)place.absmax_t[token];
     largest->value = largest->bound = 0.0;
-    for (int64_t column = 0; column < truth.columns; column++) {
+    for (int64_t column = threadIdx.x % 32; column < truth.columns; column += 32) {
         const test_value value = value_of(truth, token, column);
 
         largest->value = fmax(largest->value, fabs(value.value));
         largest->bound = fmax(largest->bound, value.bound);
     }
+    largest->value = largest_of_warp(largest->value);
+    largest->bound = largest_of_warp(largest->bound);
     return token == truth.any_token || test_is_right(truth.is_exact, *largest, TMS_F32, *got);
 }
 
+/* A warp a token. */
 __global__ void compare_absmax(test_truth truth, test_place place, faults *out) {
-    EACH(token, truth.t) {
+    for (int64_t token = (blockIdx.x * (int64_t)blockDim.x + threadIdx.x) / 32; token < truth.t;
+         token += (int64_t)gridDim.x * blockDim.x / 32) {
         test_value right;
         double got;
 
-        if (!is_absmax_right(truth, place, token, &got, &right))
+        if (!is_absmax_right(truth, place, token, &got, &right) && threadIdx.x % 32 == 0)
             note(&out->first_absmax, &out->count, token);
     }
 }
 
-/* The first fault again, with its values. */
+/* The first fault again, with its values, by a warp. */
 __global__ void explain(test_truth truth, test_place place, faults *out) {
     test_value right = {0.0, 0.0};
+    double got = 0.0;
     bool is_exact;
 
     if (out->first_value != ~0ull)
-        is_value_right(truth, place, (int64_t)out->first_value, &out->got, &right, &is_exact);
+        is_value_right(truth, place, (int64_t)out->first_value, &got, &right, &is_exact);
     else if (out->first_absmax != ~0ull)
-        is_absmax_right(truth, place, (int64_t)out->first_absmax, &out->got, &right);
+        is_absmax_right(truth, place, (int64_t)out->first_absmax, &got, &right);
     else
-        out->got = place.memory[out->first_mark];
+        got = place.memory[out->first_mark];
+    if (threadIdx.x != 0)
+        return;
+    out->got = got;
     out->value = right.value;
     out->bound = right.bound;
 }
@@ -377,7 +405,7 @@ void test_ground_sum(tms_dtype type, const void *x, int64_t ldx, int64_t t, cons
 
 void test_draw_residual(const test_truth *truth, void *residual, int64_t pitch) {
     draw_residual<<<blocks_of(truth->t * truth->columns), THREADS>>>(*truth, residual, pitch);
-    WAIT("drawing the residual");
+    check(cudaGetLastError(), "drawing the residual"); /* runs of the default stream follow it */
 }
 
 void test_ground_largest(const test_truth *truth, double *value, double *magnitude) {
@@ -386,26 +414,24 @@ void test_ground_largest(const test_truth *truth, double *value, double *magnitu
 
     check(cudaMemset(largest, 0, sizeof found), "cudaMemset");
     find_largest<<<blocks_of(truth->t * truth->columns), THREADS>>>(*truth, largest);
-    WAIT("looking for the largest value");
     check(cudaMemcpy(found, largest, sizeof found, cudaMemcpyDeviceToHost), "cudaMemcpy");
     *value = found[0];
     *magnitude = found[1];
 }
 
 void test_ground_compare(const test_truth *truth, const test_place *place, test_finding *out) {
-    const faults none = {~0ull, ~0ull, ~0ull, 0, 0.0, 0.0, 0.0, 0};
     const int64_t rows = truth->is_transposed ? truth->columns : truth->t;
     faults *device = (faults *)result_memory(), found;
 
     *out = {};
-    check(cudaMemcpy(device, &none, sizeof none, cudaMemcpyHostToDevice), "cudaMemcpy");
+    forget<<<1, 1>>>(device);
     compare_y<<<blocks_of(rows * place->ldy + 2 * TEST_GPU_MARGIN), THREADS>>>(
         *truth, *place, element_bytes(truth->rule.y_type), device);
     if (place->absmax_t != NULL)
-        compare_absmax<<<blocks_of(truth->t), THREADS>>>(*truth, *place, device);
+        compare_absmax<<<blocks_of(32 * truth->t), THREADS>>>(*truth, *place, device);
     check(cudaMemcpy(&found, device, sizeof found, cudaMemcpyDeviceToHost), "comparing y");
     if (found.count > 0) {
-        explain<<<1, 1>>>(*truth, *place, device);
+        explain<<<1, 32>>>(*truth, *place, device);
         check(cudaMemcpy(&found, device, sizeof found, cudaMemcpyDeviceToHost), "explaining y");
         name_fault(*truth, *place, found, out);
     } else if (found.is_inexact) {
