@@ -1,6 +1,6 @@
 /* Tests on a GPU.
  *
- *     test_gpu [-k TEXT] [-a NAME] [-d TYPE] [-s STEP] [-c CELL] [-r] [GROUP ...]
+ *     test_gpu [-k TEXT] [-x TEXT] [-a NAME] [-d TYPE] [-s STEP] [-c CELL] [-r] [GROUP ...]
  *
  * Groups: frame, images, kernels, plans; all without one. -k: only kernels with TEXT in their
  * names; -a: only those behind kernel NAME (to go on where a kernel broke the GPU); -d: only x and
@@ -21,7 +21,7 @@
 #include "base/hardware.h"
 #include "gpu/tests.h"
 
-gpu_options gpu_option = {NULL, NULL, TMS_DTYPE_COUNT, 1, -1, false};
+gpu_options gpu_option = {.type = TMS_DTYPE_COUNT, .step = 1, .cell = -1};
 tms_context *gpu_context;
 int64_t gpu_case_count;
 
@@ -38,9 +38,11 @@ static void read_type(const char *name) {
 static void read_options(int argc, char **argv) {
     int option;
 
-    while ((option = getopt(argc, argv, "k:a:d:s:c:r")) != -1) {
+    while ((option = getopt(argc, argv, "k:x:a:d:s:c:r")) != -1) {
         if (option == 'k')
             gpu_option.kernel = optarg;
+        else if (option == 'x')
+            gpu_option.but = optarg;
         else if (option == 'a')
             gpu_option.after = optarg;
         else if (option == 'd')
@@ -86,7 +88,8 @@ static int test_kernels(void) {
     for (int32_t i = 0; i < table.count; i++) {
         const tmsi_spmm_kernel *kernel = &table.kernels[i];
         const bool is_asked =
-            is_behind && (gpu_option.kernel == NULL || strstr(kernel->name, gpu_option.kernel));
+            is_behind && (gpu_option.kernel == NULL || strstr(kernel->name, gpu_option.kernel)) &&
+            (gpu_option.but == NULL || !strstr(kernel->name, gpu_option.but));
 
         if (gpu_option.after != NULL && strcmp(kernel->name, gpu_option.after) == 0)
             is_behind = true;
@@ -101,9 +104,9 @@ static int test_kernels(void) {
 
 /* That the axes are what the documents say, where all of them were walked. */
 static int test_count(void) {
-    const bool is_whole = gpu_option.kernel == NULL && gpu_option.after == NULL &&
-                          gpu_option.type == TMS_DTYPE_COUNT && gpu_option.step == 1 &&
-                          gpu_option.cell < 0 && !gpu_option.is_reduced;
+    const bool is_whole = gpu_option.kernel == NULL && gpu_option.but == NULL &&
+                          gpu_option.after == NULL && gpu_option.type == TMS_DTYPE_COUNT &&
+                          gpu_option.step == 1 && gpu_option.cell < 0 && !gpu_option.is_reduced;
 
     if (!is_whole || gpu_case_count >= 5000)
         return 0;

@@ -7,6 +7,7 @@
 /* What of the tests is wanted. */
 typedef struct gpu_options {
     const char *kernel; /* in its name; NULL: any */
+    const char *but;    /* not in its name; NULL: any */
     const char *after;  /* only kernels behind this one; NULL: all */
     tms_dtype type;     /* of x and w; TMS_DTYPE_COUNT: any */
     int64_t step;       /* of the axes, every so many cells are walked */
