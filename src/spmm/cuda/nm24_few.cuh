@@ -8,6 +8,7 @@
 #ifndef TAMIS_SPMM_CUDA_NM24_FEW_CUH
 #define TAMIS_SPMM_CUDA_NM24_FEW_CUH
 
+#include "cuda/ptx/grid.cuh"
 #include "spmm/cuda/nm24_few_consume.cuh"
 
 namespace nm24_few {
@@ -21,6 +22,7 @@ __device__ inline void produce(const Params &p, const Place &at, uint32_t shared
     const uint8_t *w = p.w + at.row_block * row_bytes + (int64_t)at.first * BLOCK_BYTES;
     Ring ring(p.stages);
 
+    tmsi_griddepcontrol_wait(); /* x, and an image that was just built, are another kernel's */
     ring.next(producer);
     for (int kb = producer * T::GROUP; kb < at.count; kb += p.producers * T::GROUP) {
         const uint32_t barrier = full_barrier(shared, ring.stage);
@@ -66,6 +68,7 @@ __global__ void __launch_bounds__(T::THREADS, T::CTAS) kernel(const __grid_const
     const uint32_t shared = tmsi_shared_address(memory);
     const Place at = place<T>(p);
 
+    tmsi_griddepcontrol_launch_dependents(); /* they wait for this grid's end before they read */
     if (threadIdx.x == T::CONSUMERS)
         tmsi_prefetch_tensormap(&p.x_map);
     if (threadIdx.x == 0)

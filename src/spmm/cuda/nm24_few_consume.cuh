@@ -3,6 +3,7 @@
 #ifndef TAMIS_SPMM_CUDA_NM24_FEW_CONSUME_CUH
 #define TAMIS_SPMM_CUDA_NM24_FEW_CONSUME_CUH
 
+#include "cuda/ptx/grid.cuh"
 #include "cuda/ptx/warp.cuh"
 #include "spmm/cuda/nm24_consume.cuh"
 #include "spmm/cuda/nm24_few_store.cuh"
@@ -116,6 +117,7 @@ __device__ inline void consume(const Params &p, const Place &at, uint32_t shared
     if (p.split > 1)
         tmsi_barrier_cluster_wait(); /* all CTAs have begun, long ago */
     store.send(d);
+    tmsi_griddepcontrol_wait(); /* as those that loaded did: what follows reads and writes y */
     store.load_factors();
     store.store(consumer.group);
 }

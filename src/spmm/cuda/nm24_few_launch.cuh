@@ -56,7 +56,7 @@ tms_status launch_grid(const tmsi_spmm_run &run, const tmsi_nm24_few_grid &grid,
     const tmsi_cuda_scope scope(run.context->cuda->index);
     Params p = {};
     cudaLaunchConfig_t config = {};
-    cudaLaunchAttribute cluster;
+    cudaLaunchAttribute attributes[2] = {};
     tms_status status;
 
     p.w = (const uint8_t *)run.weight;
@@ -71,15 +71,18 @@ tms_status launch_grid(const tmsi_spmm_run &run, const tmsi_nm24_few_grid &grid,
     status = make_map(run, T::GROUP, &p);
     if (status != TMS_OK)
         return status;
-    cluster.id = cudaLaunchAttributeClusterDimension;
-    cluster.val.clusterDim.x = (unsigned)grid.split;
-    cluster.val.clusterDim.y = cluster.val.clusterDim.z = 1;
+    /* The grid may begin before the one before it in the stream is complete, for which it waits. */
+    attributes[0].id = cudaLaunchAttributeProgrammaticStreamSerialization;
+    attributes[0].val.programmaticStreamSerializationAllowed = 1;
+    attributes[1].id = cudaLaunchAttributeClusterDimension;
+    attributes[1].val.clusterDim.x = (unsigned)grid.split;
+    attributes[1].val.clusterDim.y = attributes[1].val.clusterDim.z = 1;
     config.gridDim = dim3((unsigned)grid.split, (unsigned)grid.tiles_n, (unsigned)grid.tiles_t);
     config.blockDim = dim3(T::THREADS);
     config.dynamicSmemBytes = divide_shared<T>(shared_bytes, &p);
     config.stream = (cudaStream_t)run.stream;
-    config.attrs = &cluster;
-    config.numAttrs = grid.split > 1 ? 1 : 0;
+    config.attrs = attributes;
+    config.numAttrs = grid.split > 1 ? 2 : 1;
     return tmsi_cuda_check(name, cudaLaunchKernelEx(&config, kernel<T>, p));
 }
 
