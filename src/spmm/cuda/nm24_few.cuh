@@ -18,8 +18,8 @@ namespace nm24_few {
 template <class T>
 __device__ inline void produce(const Params &p, const Place &at, uint32_t shared, int producer) {
     const int x_bytes = p.tokens * X_ROW_BYTES;
-    const int64_t row_bytes = (int64_t)p.k_blocks * BLOCK_BYTES;
-    const uint8_t *w = p.w + at.row_block * row_bytes + (int64_t)at.first * BLOCK_BYTES;
+    const int64_t row_bytes = (int64_t)p.k_blocks * T::BLOCK_BYTES;
+    const uint8_t *w = p.w + at.row_block * row_bytes + (int64_t)at.first * T::BLOCK_BYTES;
     Ring ring(p.stages);
 
     tmsi_griddepcontrol_wait(); /* x, and an image that was just built, are another kernel's */
@@ -33,16 +33,16 @@ __device__ inline void produce(const Params &p, const Place &at, uint32_t shared
 
         nm24::wait_for(empty_barrier(shared, ring.stage), ring.phase ^ 1);
         tmsi_mbarrier_arrive_expect_tx(barrier,
-                                       x_blocks * x_bytes + at.blocks * blocks * BLOCK_BYTES);
+                                       x_blocks * x_bytes + at.blocks * blocks * T::BLOCK_BYTES);
         for (int b = 0; b < at.blocks; b++)
             tmsi_copy_bulk(to + T::X_BYTES + b * T::W_BYTES,
-                           w + b * row_bytes + (int64_t)kb * BLOCK_BYTES, blocks * BLOCK_BYTES,
-                           barrier);
+                           w + b * row_bytes + (int64_t)kb * T::BLOCK_BYTES,
+                           blocks * T::BLOCK_BYTES, barrier);
         if (p.x_blocks == T::GROUP)
             tmsi_copy_tensor_3d(to, &p.x_map, 0, at.token, at.first + kb, barrier);
         else
             for (int i = 0; i < blocks; i++)
-                tmsi_copy_tensor_3d(to + i * x_bytes, &p.x_map, (at.first + kb + i) * DEPTH,
+                tmsi_copy_tensor_3d(to + i * x_bytes, &p.x_map, (at.first + kb + i) * T::DEPTH,
                                     at.token, 0, barrier);
         ring.next(p.producers);
     }

@@ -12,8 +12,8 @@ namespace nm24_few {
 
 template <class T> struct Consumer {
     typedef typename T::Element Element;
-    typedef float Sums[T::TOKENS / 2]; /* of this thread */
-    typedef uint32_t Meta[T::GROUP];
+    typedef typename Element::Sum Sums[T::TOKENS / 2]; /* of this thread */
+    typedef uint32_t Words[Element::WORDS], Meta[T::GROUP][Element::WORDS];
 
     const Params &p;
     const Place at;
@@ -34,18 +34,19 @@ template <class T> struct Consumer {
             tmsi_mbarrier_arrive(empty_barrier(shared, stage));
     }
 
-    __device__ inline uint32_t load_meta(uint32_t w, int block) {
-        return tmsi_load_shared_u32(w + block * BLOCK_BYTES + TMSI_NM24_MMA_VALUE_BYTES +
-                                    thread * 4);
+    __device__ inline void load_meta(uint32_t block, Words &meta) {
+#pragma unroll
+        for (int i = 0; i < Element::WORDS; i++)
+            meta[i] = tmsi_load_shared_u32(block + TMSI_NM24_MMA_VALUE_BYTES +
+                                           (i * WARPGROUP + thread) * 4);
     }
 
-    __device__ inline void multiply_block(Sums &d, uint32_t w, uint32_t x, uint32_t meta,
+    __device__ inline void multiply_block(Sums &d, uint32_t w, uint32_t x, const Words &meta,
                                           bool accumulate) {
         const uint64_t a = nm24::describe(w, 512, 2), b = nm24::describe(x, 1024, 1);
-        const uint32_t words[1] = {meta};
 
-        nm24::multiply<0>(Element(), d, a, b, words, accumulate);
-        nm24::multiply<1>(Element(), d, a + (32 >> 4), b + (64 >> 4), words, true);
+        nm24::multiply<0>(Element(), d, a, b, meta, accumulate);
+        nm24::multiply<1>(Element(), d, a + (32 >> 4), b + (64 >> 4), meta, true);
     }
 
     /* A whole stage. The metadata registers are read until its group of products is retired, which
@@ -57,11 +58,11 @@ template <class T> struct Consumer {
         nm24::wait_for(full_barrier(shared, ring.stage), ring.phase);
 #pragma unroll
         for (int i = 0; i < T::GROUP; i++)
-            meta[i] = load_meta(first_w + offset, i);
+            load_meta(first_w + offset + i * T::BLOCK_BYTES, meta[i]);
         tmsi_wgmma_fence();
 #pragma unroll
         for (int i = 0; i < T::GROUP; i++)
-            multiply_block(d, first_w + offset + i * BLOCK_BYTES,
+            multiply_block(d, first_w + offset + i * T::BLOCK_BYTES,
                            shared + p.ring_at + offset + i * x_bytes, meta[i],
                            i > 0 || stages_done > 0);
         tmsi_wgmma_commit();
@@ -78,10 +79,11 @@ template <class T> struct Consumer {
         nm24::wait_for(full_barrier(shared, ring.stage), ring.phase);
 #pragma unroll 1
         for (int i = 0; i < blocks; i++) {
-            const uint32_t meta = load_meta(first_w + offset, i);
+            Words meta;
 
+            load_meta(first_w + offset + i * T::BLOCK_BYTES, meta);
             tmsi_wgmma_fence();
-            multiply_block(d, first_w + offset + i * BLOCK_BYTES,
+            multiply_block(d, first_w + offset + i * T::BLOCK_BYTES,
                            shared + p.ring_at + offset + i * x_bytes, meta, i > 0 || accumulate);
             tmsi_wgmma_commit();
             tmsi_wgmma_wait<0>();

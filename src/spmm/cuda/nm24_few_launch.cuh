@@ -16,24 +16,27 @@ constexpr int SHARED_MAX = 227 * 1024, SHARED_HALF = 113 * 1024;
 
 /* x as boxes of `tokens` rows of GROUP blocks; a rest of k, for which memory holds no whole block,
  * makes each block a box of its own. */
-inline tms_status make_map(const tmsi_spmm_run &run, int group, Params *p) {
+template <class T> tms_status make_map(const tmsi_spmm_run &run, Params *p) {
     const int64_t k = run.problem->k;
     const tmsi_cuda_matrix x = {run.problem->x_type, run.args->x, k, run.args->t, run.args->ldx};
 
-    p->x_blocks = k % DEPTH == 0 ? group : 1;
-    return tmsi_cuda_make_map_3d(*run.context->cuda, x, k % DEPTH == 0 ? DEPTH : k, p->tokens,
+    p->x_blocks = k % T::DEPTH == 0 ? T::GROUP : 1;
+    return tmsi_cuda_make_map_3d(*run.context->cuda, x, k % T::DEPTH == 0 ? T::DEPTH : k, p->tokens,
                                  X_ROW_BYTES, p->x_blocks, &p->x_map);
 }
 
-/* Whether a thread can load and store four neighbours of a row at once. */
+/* Whether a thread can load and store its columns of a row, two with a gate and else four, at once.
+ */
 inline bool has_pieces(const tmsi_epilogue &e) {
-    const int bytes = 4 * tmsi_cuda_element_bytes(e.y_type);
-    const auto is_aligned = [=](const void *data, int64_t pitch) {
-        return (uintptr_t)data % (uintptr_t)bytes == 0 && pitch % 4 == 0;
+    const int values = e.is_gated ? 2 : 4;
+    const auto is_aligned = [=](const void *data, int64_t pitch, int element_bytes) {
+        return (uintptr_t)data % (uintptr_t)(values * element_bytes) == 0 && pitch % values == 0;
     };
+    const int residual_bytes = e.y_type == TMS_BF16 || e.y_type == TMS_F16 ? 2 : 4;
 
-    return e.y_order == TMS_ORDER_TN && e.n % 4 == 0 && is_aligned(e.y, e.ldy) &&
-           (e.residual == NULL || is_aligned(e.residual, e.ldr));
+    return e.y_order == TMS_ORDER_TN && e.n % 4 == 0 &&
+           is_aligned(e.y, e.ldy, tmsi_cuda_element_bytes(e.y_type)) &&
+           (e.residual == NULL || is_aligned(e.residual, e.ldr, residual_bytes));
 }
 
 /* Divides shared memory: sums first, of all units that a CTA may have, then as many stages as its
@@ -57,20 +60,19 @@ tms_status launch_grid(const tmsi_spmm_run &run, const tmsi_nm24_few_grid &grid,
     Params p = {};
     cudaLaunchConfig_t config = {};
     cudaLaunchAttribute attributes[2] = {};
-    tms_status status;
+    tms_status status = TMS_OK;
 
     p.w = (const uint8_t *)run.weight;
     p.row_blocks = (int32_t)tmsi_div_up(run.problem->n, 64);
-    p.k_blocks = (int32_t)tmsi_div_up(run.problem->k, DEPTH);
+    p.k_blocks = (int32_t)tmsi_div_up(run.problem->k, T::DEPTH);
     p.share = p.k_blocks / grid.split;
     p.more = p.k_blocks % grid.split;
     p.tokens = grid.tokens;
     p.split = grid.split;
     p.epilogue = tmsi_make_epilogue(run);
     p.has_pieces = has_pieces(p.epilogue);
-    status = make_map(run, T::GROUP, &p);
-    if (status != TMS_OK)
-        return status;
+    TMS_TRY(make_map<T>(run, &p));
+    TMS_TRY(tmsi_clear_absmax(run));
     /* The grid may begin before the one before it in the stream is complete, for which it waits. */
     attributes[0].id = cudaLaunchAttributeProgrammaticStreamSerialization;
     attributes[0].val.programmaticStreamSerializationAllowed = 1;
@@ -83,14 +85,16 @@ tms_status launch_grid(const tmsi_spmm_run &run, const tmsi_nm24_few_grid &grid,
     config.stream = (cudaStream_t)run.stream;
     config.attrs = attributes;
     config.numAttrs = grid.split > 1 ? 2 : 1;
-    return tmsi_cuda_check(name, cudaLaunchKernelEx(&config, kernel<T>, p));
+    status = tmsi_cuda_check(name, cudaLaunchKernelEx(&config, kernel<T>, p));
+done:
+    return status;
 }
 
 template <class T> tms_status launch(const tmsi_spmm_run &run, const char *name) {
     const tms_spmm_problem &problem = *run.problem;
     const int processors = run.context->cuda->processors;
     const tmsi_nm24_few_grid grid =
-        tmsi_nm24_few_grid_of(problem.n, run.args->t, tmsi_div_up(problem.k, DEPTH),
+        tmsi_nm24_few_grid_of(problem.n, run.args->t, tmsi_div_up(problem.k, T::DEPTH),
                               T::ROW_BLOCKS * 64, T::TOKENS, processors);
     /* Clusters of more than two leave multiprocessors idle if each has one CTA only. */
     const bool is_alone =

@@ -14,34 +14,70 @@
 
 namespace nm24_few {
 
-/* Four values of a row of y, as its type, side by side: aligned to their size. */
+/* COUNT (2 or 4) values of a row of y, as its type, side by side: aligned to their size. */
+template <int COUNT>
 __device__ inline void store_piece(const tmsi_epilogue &e, int64_t at, const float (&value)[4]) {
-    if (e.y_type == TMS_F32) {
-        *(float4 *)((float *)e.y + at) = make_float4(value[0], value[1], value[2], value[3]);
-    } else {
-        const bool is_bf16 = e.y_type == TMS_BF16;
+    const float x = e.inverse_y;
 
-        *(uint2 *)((uint16_t *)e.y + at) = make_uint2(tmsi_pack_16(value[0], value[1], is_bf16),
-                                                      tmsi_pack_16(value[2], value[3], is_bf16));
+    if (e.y_type == TMS_F32) {
+        if (COUNT == 4)
+            *(float4 *)((float *)e.y + at) = make_float4(value[0], value[1], value[2], value[3]);
+        else
+            *(float2 *)((float *)e.y + at) = make_float2(value[0], value[1]);
+    } else if (e.y_type == TMS_BF16 || e.y_type == TMS_F16) {
+        const bool is_bf16 = e.y_type == TMS_BF16;
+        const uint32_t low = tmsi_pack_16(value[0], value[1], is_bf16);
+
+        if (COUNT == 4)
+            *(uint2 *)((uint16_t *)e.y + at) =
+                make_uint2(low, tmsi_pack_16(value[2], value[3], is_bf16));
+        else
+            *(uint32_t *)((uint16_t *)e.y + at) = low;
+    } else {
+        const uint32_t bytes =
+            tmsi_pack_8(value[0] * x, value[1] * x, value[2] * x, value[3] * x, e.y_type == TMS_I8);
+
+        if (COUNT == 4)
+            *(uint32_t *)((uint8_t *)e.y + at) = bytes;
+        else
+            *(uint16_t *)((uint8_t *)e.y + at) = (uint16_t)bytes;
     }
 }
 
+template <int COUNT>
 __device__ inline void add_piece(const tmsi_epilogue &e, int64_t at, float (&value)[4]) {
-    if (e.y_type == TMS_F32) {
-        const float4 r = *(const float4 *)((const float *)e.residual + at);
-
-        value[0] += r.x, value[1] += r.y, value[2] += r.z, value[3] += r.w;
-    } else {
-        const uint2 r = *(const uint2 *)((const uint16_t *)e.residual + at);
-
+    if (e.y_type == TMS_BF16 || e.y_type == TMS_F16) {
 #pragma unroll
-        for (int i = 0; i < 4; i++)
-            value[i] += tmsi_unpack_16(i < 2 ? r.x : r.y, i & 1, e.y_type == TMS_BF16);
+        for (int i = 0; i < COUNT; i += 2) {
+            const uint32_t pair = *(const uint32_t *)((const uint16_t *)e.residual + at + i);
+
+            value[i] += tmsi_unpack_16(pair, 0, e.y_type == TMS_BF16);
+            value[i + 1] += tmsi_unpack_16(pair, 1, e.y_type == TMS_BF16);
+        }
+    } else {
+#pragma unroll
+        for (int i = 0; i < COUNT; i += 2) {
+            const float2 pair = *(const float2 *)((const float *)e.residual + at + i);
+
+            value[i] += pair.x;
+            value[i + 1] += pair.y;
+        }
     }
+}
+
+/* value becomes its activation: exactly for y of f32, else by the formula that suits its type. */
+__device__ inline void activate(const tmsi_epilogue &e, float &value) {
+    if (e.y_type == TMS_F32)
+        value = tmsi_activate(e.activation, value);
+    else if (e.activation == TMS_ACT_RELU || e.activation == TMS_ACT_RELU2)
+        value = tmsi_max_nan(value, 0.f) * (e.activation == TMS_ACT_RELU ? 1.f : value);
+    else
+        value = tmsi_smooth(e, 0.5f * value);
 }
 
 /* A consumer thread: its four rows are the same in all of its pieces. */
 template <class T> struct Store {
+    typedef typename T::Element::Sum Sum;
     /* Units that cross shared memory between two barriers. */
     static constexpr int BATCH = T::TOKENS < 16 ? 1 : 2;
     static_assert(BATCH * T::CROSS_BYTES <= T::STAGING_BYTES, "");
@@ -80,7 +116,7 @@ template <class T> struct Store {
     }
 
     /* Each unit to its CTA. The registers of d need numbers known to the compiler. */
-    __device__ inline void send(const float (&d)[T::TOKENS / 2]) {
+    __device__ inline void send(const Sum (&d)[T::TOKENS / 2]) {
         int cta = 0, slot = 0;
 
 #pragma unroll
@@ -112,11 +148,11 @@ template <class T> struct Store {
 
     /* A unit's sums over the whole of k, on their way across. */
     __device__ inline void add_up(int slot, int cross) {
-        float sum[4] = {};
+        Sum sum[4] = {};
 
 #pragma unroll 4
         for (int cta = 0; cta < p.split; cta++) {
-            float quad[4];
+            Sum quad[4];
 
             tmsi_load_shared_v4(quads_of(slot, cta), quad);
 #pragma unroll
@@ -127,13 +163,42 @@ template <class T> struct Store {
         for (int i = 0; i < 4; i++)
             tmsi_store_shared(cross_from + cross * T::CROSS_BYTES + (i & 1) * T::CROSS_PITCH +
                                   (i >> 1) * 32,
-                              sum[i]);
+                              (float)sum[i]);
     }
 
-    __device__ inline void finish(float (&z)[4], int t) {
+    /* Residual and store of `COUNT` columns of y, from `column` on; what it returns is the largest
+     * magnitude. */
+    template <int COUNT>
+    __device__ inline uint32_t store_columns(float (&value)[4], int column, int t) {
+        const tmsi_epilogue &e = p.epilogue;
+        const bool is_nt = e.y_order == TMS_ORDER_NT;
+        uint32_t largest = 0;
+
+        if (p.has_pieces) {
+            if (e.residual != NULL)
+                add_piece<COUNT>(e, t * e.ldr + column, value);
+            store_piece<COUNT>(e, t * e.ldy + column, value);
+        }
+#pragma unroll
+        for (int i = 0; i < COUNT; i++) {
+            const int at = column + i;
+
+            if (at >= tmsi_epilogue_columns(e))
+                break;
+            if (!p.has_pieces) {
+                if (e.residual != NULL)
+                    value[i] +=
+                        tmsi_load_y(e.residual, is_nt ? at * e.ldr + t : t * e.ldr + at, e.y_type);
+                tmsi_store_y(e, is_nt ? at * e.ldy + t : t * e.ldy + at, value[i]);
+            }
+            largest = max(largest, tmsi_magnitude(value[i]));
+        }
+        return largest;
+    }
+
+    __device__ inline uint32_t finish(float (&z)[4], int t) {
         const tmsi_epilogue &e = p.epilogue;
         const float scale_t = e.scale_t != NULL ? e.scale_t[t] : 1.f;
-        const bool is_nt = e.y_order == TMS_ORDER_NT;
 
 #pragma unroll
         for (int i = 0; i < 4; i++)
@@ -141,23 +206,26 @@ template <class T> struct Store {
         if (e.activation != TMS_ACT_NONE) {
 #pragma unroll
             for (int i = 0; i < 4; i++)
-                z[i] = tmsi_activate(e.activation, z[i]);
+                if (i % 2 == 0 || !e.is_gated)
+                    activate(e, z[i]);
         }
-        if (p.has_pieces) {
-            if (e.residual != NULL)
-                add_piece(e, t * e.ldr + row, z);
-            store_piece(e, t * e.ldy + row, z);
-            return;
-        }
-#pragma unroll
-        for (int i = 0; i < 4; i++) {
-            if (row + i >= e.n)
-                break;
-            if (e.residual != NULL)
-                z[i] += tmsi_load_y(e.residual, is_nt ? (row + i) * e.ldr + t : t * e.ldr + row + i,
-                                    e.y_type);
-            tmsi_store_y(e, is_nt ? (row + i) * e.ldy + t : t * e.ldy + row + i, z[i]);
-        }
+        if (!e.is_gated)
+            return store_columns<4>(z, row, t);
+        z[0] *= z[1];
+        z[1] = z[2] * z[3];
+        return store_columns<2>(z, row / 2, t);
+    }
+
+    /* The largest magnitude of this warp's rows of a token: of the lanes that share it. */
+    __device__ inline void raise(uint32_t largest, int t) {
+        const bool is_nt = p.epilogue.y_order == TMS_ORDER_NT;
+        const int first = is_nt ? 8 : 1, last = is_nt ? 32 : 16;
+
+#pragma unroll 1
+        for (int lane = first; lane < last; lane *= 2)
+            largest = max(largest, __shfl_xor_sync(0xffffffffu, largest, lane));
+        if (t < at.end && threadIdx.x % 32 / first % (last / first) == 0)
+            atomicMax(&p.epilogue.absmax[t], largest);
     }
 
     /* This CTA's units, when all sums are there. */
@@ -176,12 +244,16 @@ template <class T> struct Store {
 #pragma unroll
             for (int b = 0; b < BATCH; b++) {
                 const int t = at.token + 8 * ((slot + b) * p.split + at.rank) + token;
-                float z[4];
+                uint32_t largest = 0;
 
                 if (t < at.end && row < p.epilogue.n) {
+                    float z[4];
+
                     tmsi_load_shared_v4(cross_to + b * T::CROSS_BYTES, z);
-                    finish(z, t);
+                    largest = finish(z, t);
                 }
+                if (p.epilogue.absmax != NULL)
+                    raise(largest, t);
             }
         }
     }

@@ -9,10 +9,6 @@ namespace nm24_few {
 using nm24::WARPGROUP;
 using nm24::X_ROW_BYTES;
 
-/* Blocks of 16-bit weights. */
-constexpr int DEPTH = TMSI_NM24_MMA_BLOCK;
-constexpr int BLOCK_BYTES = TMSI_NM24_MMA_BLOCK_BYTES;
-
 /* A tile: ROW_BLOCKS consumer warpgroups, a block of 64 rows of w each, by up to TOKENS rows of x.
  * A stage of the ring holds GROUP blocks of k: one copy brings as many for a row of blocks, and one
  * for x. CTAS of them may share a multiprocessor. */
@@ -24,6 +20,9 @@ template <class Element_, int ROW_BLOCKS_, int TOKENS_, int GROUP_, int CTAS_> s
      * and more to load one, longer than its products take. */
     static constexpr int PRODUCERS = 4;
     static constexpr int THREADS = CONSUMERS + PRODUCERS * 32;
+    static constexpr int DEPTH = X_ROW_BYTES / Element::BYTES; /* k of a block */
+    static constexpr int BLOCK_BYTES =
+        TMSI_NM24_MMA_VALUE_BYTES + Element::WORDS * TMSI_NM24_MMA_META_BYTES;
     static constexpr int X_BYTES = GROUP * TOKENS * X_ROW_BYTES;
     static constexpr int W_BYTES = GROUP * BLOCK_BYTES; /* of a row of blocks */
     static constexpr int STAGE_BYTES = X_BYTES + ROW_BLOCKS * W_BYTES;
@@ -41,7 +40,7 @@ template <class Element_, int ROW_BLOCKS_, int TOKENS_, int GROUP_, int CTAS_> s
 };
 
 struct Params {
-    CUtensorMap x_map; /* [k / 64][t][64], boxes of GROUP; or, with a rest of k, [1][t][k] */
+    CUtensorMap x_map; /* [k / DEPTH][t][DEPTH], boxes of GROUP; or, with a rest of k, [1][t][k] */
     const uint8_t *w;  /* image blocks [row_blocks][k_blocks] */
     int32_t row_blocks, k_blocks;
     int32_t share, more; /* blocks of k a CTA; the first `more` of a cluster have one more */
@@ -52,7 +51,7 @@ struct Params {
     int32_t producers;  /* that work: see produce */
     int32_t tokens;     /* of a tile, a multiple of 8 */
     int32_t split;      /* CTAs that share a tile's k: the cluster */
-    int32_t has_pieces; /* whether fours of y, and of the residual, are aligned to their size */
+    int32_t has_pieces; /* whether pieces of y, and of the residual, are aligned to their size */
     tmsi_epilogue epilogue;
 };
 
