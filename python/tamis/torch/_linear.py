@@ -7,7 +7,7 @@ entries that ``tamis pack`` writes (``fc.weight.values``, ``fc.weight.index``); 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -15,7 +15,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from .. import _context, _core
-from .._matrix import FORMATS
 from . import _folded, _images, _ops
 from ._formats import Shape
 from ._weight import SparseWeight, _renew, activate, interleave
@@ -148,32 +147,22 @@ class SparseConv2d(_SparseLayer):
         )
 
 
-_GATE = 0x08  # TMS_EPILOGUE_GATE
-
-
-def _can_fuse_gate(weight: SparseWeight, shape: Shape, dtype: torch.dtype) -> bool:
-    """Whether the device has kernels that combine gate and up."""
+def _can_fuse_gate(weight: SparseWeight, kind: int, dtype: torch.dtype, gate: str) -> bool:
+    """Whether the device has a kernel that combines gate and up, for images of that kind."""
     is_cuda = weight.device.type == "cuda"
     number = _images.NUMBERS[dtype if is_cuda else torch.float32]
+    device = _context.CUDA if is_cuda else _context.CPU
+    context = _images.context_of(weight.device)
     try:
-        _core.predict(
-            _images.context_of(weight.device),
-            FORMATS.index("nm"),
-            shape.n,
-            shape.k,
-            weight.density,
-            *shape[2:],
-            number,
-            number,
-            _context.CUDA if is_cuda else _context.CPU,
-            _GATE,
-            1,
-            weight.t_max,
-            int(weight.keep_dense),
-        )
-    except _core.UnsupportedError:
+        _core.plan_describe(context, device, kind, number, gate, False, False, True, 1)
+    except _core.Error:
         return False
     return True
+
+
+def interleave_rows(pair: Sequence[Tensor]) -> Tensor:
+    """Rows of two in turn."""
+    return interleave(*pair)
 
 
 def _components(weight: SparseWeight) -> dict[str, Tensor]:
@@ -239,26 +228,36 @@ class JoinedLinear(nn.Module):
         weights = [part.weight for part in self.parts]
         first = weights[0]
         dtype = dtype or first.dtype
-        shape = Shape(sum(self.sizes), *first._shape[1:])
-        self._fuses_gate = self.gate is not None and _can_fuse_gate(first, shape, dtype)
-        put = (lambda rows: interleave(*rows)) if self._fuses_gate else torch.cat
         with torch.no_grad():
             parts = [_components(weight) for weight in weights]
-            image, self._kind, _ = _images.build(
-                "nm",
-                put([part["values"] for part in parts]),
-                [put([part["index"] for part in parts])],
-                shape,
-                dtype,
-                keep_dense=first.keep_dense,
-                t_max=first.t_max,
+            image = self._build(parts, dtype, interleave_rows if self.gate else torch.cat)
+            self._fuses_gate = self.gate is not None and _can_fuse_gate(
+                first, self._kind, dtype, self.gate
             )
+            if self.gate is not None and not self._fuses_gate:  # halves are easier to combine
+                image = self._build(parts, dtype, torch.cat)
+            put = interleave_rows if self._fuses_gate else torch.cat
             self.image = _renew(self.image, image)
             biases = [part.bias.float() for part in self.parts if part.bias is not None]
             self.bias32 = _renew(self.bias32, put(biases)) if biases else None
             for i, weight in enumerate(weights):
                 _folded.fold_into(weight, self, i)
         self._made_from = self._state(dtype)
+
+    def _build(
+        self, parts: list[dict[str, Tensor]], dtype: torch.dtype, put: Callable[..., Tensor]
+    ) -> Tensor:
+        first = self.parts[0].weight
+        image, self._kind, _ = _images.build(
+            "nm",
+            put([part["values"] for part in parts]),
+            [put([part["index"] for part in parts])],
+            Shape(sum(self.sizes), *first._shape[1:]),
+            dtype,
+            keep_dense=first.keep_dense,
+            t_max=first.t_max,
+        )
+        return image
 
     def decode_part(self, i: int) -> dict[str, Tensor]:
         """Components of one of the layers, out of the image."""
