@@ -223,6 +223,32 @@ static void check_kept_dense(tms_dtype type) {
     gpu_room_free(&room);
 }
 
+/* Weights that are not sparse at all. */
+static void check_dense(tms_dtype type) {
+    tms_spmm_problem problem = gpu_problem(type, 512, 256, 300);
+    gpu_room room = {0};
+    fixture made;
+
+    problem.format = TMS_FORMAT_DENSE;
+    problem.density = 1.0;
+    if ((gpu_context->gpu.isa & TMS_ISA_CUBLASLT) == 0 ||
+        !make_fixture_kept(&made, gpu_context, &problem, 0))
+        return;
+    for (int64_t t = 1; t <= 300; t += 133) {
+        gpu_product product;
+
+        make_product(&product, &room, &made, t);
+        run_both_ways(&made, &product);
+    }
+    free_fixture(&made);
+    gpu_room_free(&room);
+}
+
+static void dense_weights_are_multiplied_too(void **state) {
+    (void)state;
+    for_each_type(check_dense);
+}
+
 static void plan_with_dense_kept_is_right_on_either_part(void **state) {
     (void)state;
     for_each_type(check_kept_dense);
@@ -429,6 +455,7 @@ int gpu_test_plans(void) {
         cmocka_unit_test(chosen_plan_is_right_at_any_t),
         cmocka_unit_test(run_can_be_captured_and_replayed_on_new_input),
         cmocka_unit_test(plan_with_dense_kept_is_right_on_either_part),
+        cmocka_unit_test(dense_weights_are_multiplied_too),
         cmocka_unit_test(plan_serves_eight_threads_on_four_streams),
         cmocka_unit_test(two_contexts_run_at_once),
         cmocka_unit_test(every_gpu_of_the_machine_serves),
