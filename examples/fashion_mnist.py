@@ -19,6 +19,7 @@ import argparse
 import concurrent.futures
 import gzip
 import json
+import multiprocessing
 import os
 import re
 import statistics
@@ -353,7 +354,8 @@ def main() -> None:
         for seed in range(options.seeds)
         for name in options.models
     ]
-    with concurrent.futures.ProcessPoolExecutor(options.jobs) as pool:
+    spawn = multiprocessing.get_context("spawn")  # a fork would inherit torch's threads, dead
+    with concurrent.futures.ProcessPoolExecutor(options.jobs, spawn) as pool:
         for done in pool.map(prune_and_retrain, tasks):
             print(f"{done}: done", flush=True)
     table = summary(Results(options.out).all())

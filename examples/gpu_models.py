@@ -424,6 +424,8 @@ def main() -> None:
     parser.add_argument("--regional", action="store_true", help="compile blocks, not whole models")
     parser.add_argument("--out", type=Path, default=Path("gpu_models"))
     options = parser.parse_args()
+    if not torch.cuda.is_available():
+        raise SystemExit("gpu_models: there is no CUDA GPU that torch can use")
     options.out.mkdir(parents=True, exist_ok=True)
     rows = []
     with torch.inference_mode():
