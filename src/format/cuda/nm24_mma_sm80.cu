@@ -33,7 +33,7 @@ struct Place {
     int k; /* first column */
 };
 
-__device__ Place place_of(const tmsi_nm24_mma_job &job, int row, int k) {
+__device__ inline Place place_of(const tmsi_nm24_mma_job &job, int row, int k) {
     Place place = {row, 0, row, k};
 
     if (job.is_interleaved) {
@@ -89,13 +89,13 @@ template <class T> __device__ uint8_t *values_at(const tmsi_nm24_mma_job &job, c
            ((int64_t)place.matrix_row * (job.k / 2) + place.k / 2) * T::BYTES;
 }
 
-__device__ uint8_t *index_at(const tmsi_nm24_mma_job &job, const Place &place) {
+__device__ inline uint8_t *index_at(const tmsi_nm24_mma_job &job, const Place &place) {
     return job.matrices[place.matrix].index + (int64_t)place.matrix_row * ((job.k / 4 + 1) / 2) +
            place.k / 8;
 }
 
 template <class T>
-__device__ void load_dense(const uint8_t *from, int groups, uint32_t (&dense)[DENSE_WORDS]) {
+__device__ inline void load_dense(const uint8_t *from, int groups, uint32_t (&dense)[DENSE_WORDS]) {
     if (groups == Run<T>::GROUPS && (uintptr_t)from % 16 == 0) {
         *(uint4 *)dense = ((const uint4 *)from)[0];
         *(uint4 *)(dense + 4) = ((const uint4 *)from)[1];
@@ -107,7 +107,7 @@ __device__ void load_dense(const uint8_t *from, int groups, uint32_t (&dense)[DE
 }
 
 template <class T>
-__device__ void store_dense(uint8_t *to, int groups, const uint32_t (&dense)[DENSE_WORDS]) {
+__device__ inline void store_dense(uint8_t *to, int groups, const uint32_t (&dense)[DENSE_WORDS]) {
     if (groups == Run<T>::GROUPS && (uintptr_t)to % 16 == 0) {
         ((uint4 *)to)[0] = *(const uint4 *)dense;
         ((uint4 *)to)[1] = *(const uint4 *)(dense + 4);
@@ -121,8 +121,8 @@ __device__ void store_dense(uint8_t *to, int groups, const uint32_t (&dense)[DEN
 
 /* Values and nibbles of nm; 0 past the end. */
 template <class T>
-__device__ uint32_t load_nm(const uint8_t *values, const uint8_t *index, int groups,
-                            uint32_t (&words)[VALUE_WORDS]) {
+__device__ inline uint32_t load_nm(const uint8_t *values, const uint8_t *index, int groups,
+                                   uint32_t (&words)[VALUE_WORDS]) {
     constexpr int PAIR = 2 * T::BYTES, INDEX_BYTES = Run<T>::GROUPS / 2;
     uint32_t nibbles = 0;
 
@@ -143,8 +143,8 @@ __device__ uint32_t load_nm(const uint8_t *values, const uint8_t *index, int gro
 }
 
 template <class T>
-__device__ void store_nm(uint8_t *values, uint8_t *index, int groups, uint32_t nibbles,
-                         const uint32_t (&words)[VALUE_WORDS]) {
+__device__ inline void store_nm(uint8_t *values, uint8_t *index, int groups, uint32_t nibbles,
+                                const uint32_t (&words)[VALUE_WORDS]) {
     constexpr int PAIR = 2 * T::BYTES, INDEX_BYTES = Run<T>::GROUPS / 2;
 
     if (groups == Run<T>::GROUPS && (uintptr_t)values % 16 == 0) {
@@ -163,8 +163,8 @@ __device__ void store_nm(uint8_t *values, uint8_t *index, int groups, uint32_t n
 
 /* A run of either format, dense; returns nm's nibbles. */
 template <class T, bool IS_NM>
-__device__ uint32_t load_run(const tmsi_nm24_mma_job &job, const Place &place, int groups,
-                             uint32_t (&dense)[DENSE_WORDS]) {
+__device__ inline uint32_t load_run(const tmsi_nm24_mma_job &job, const Place &place, int groups,
+                                    uint32_t (&dense)[DENSE_WORDS]) {
     uint32_t values[VALUE_WORDS], nibbles = 0;
 
     if (IS_NM) {
@@ -197,8 +197,9 @@ template <class T> struct Share {
 
 /* What the build looks for in a run: *first becomes the least row * k + column. */
 template <class T>
-__device__ void look(const tmsi_nm24_mma_job &job, const Place &place, int groups, uint32_t nibbles,
-                     const uint32_t (&dense)[DENSE_WORDS], unsigned long long *first) {
+__device__ inline void look(const tmsi_nm24_mma_job &job, const Place &place, int groups,
+                            uint32_t nibbles, const uint32_t (&dense)[DENSE_WORDS],
+                            unsigned long long *first) {
     int64_t row = place.row;
     int found = -1;
 
@@ -289,7 +290,7 @@ __global__ void __launch_bounds__(THREADS, RESIDENT)
 }
 
 /* What a plain part has around its values: the header, and zeros up to the next 64 bytes. */
-__device__ void frame_plain(int64_t value_bytes, uint8_t *part) {
+__device__ inline void frame_plain(int64_t value_bytes, uint8_t *part) {
     const int64_t end = PLAIN_HEADER + value_bytes;
 
     if (threadIdx.x < PLAIN_HEADER / 8)

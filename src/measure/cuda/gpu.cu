@@ -23,7 +23,7 @@ tms_status check(const char *what, cudaError_t error) {
 }
 
 /* splitmix64's finish of a counter, so that order does not matter. */
-__device__ uint64_t mix(uint64_t z) {
+__device__ inline uint64_t mix(uint64_t z) {
     z += 0x9e3779b97f4a7c15ull;
     z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ull;
     z = (z ^ (z >> 27)) * 0x94d049bb133111ebull;
@@ -31,7 +31,7 @@ __device__ uint64_t mix(uint64_t z) {
 }
 
 /* Box and Muller's normal number of a counter. */
-__device__ float normal(uint64_t i, uint64_t seed) {
+__device__ inline float normal(uint64_t i, uint64_t seed) {
     const float u = (float)((mix(2 * i + seed) >> 40) + 1) * (1.f / 16777217.f);
     const float v = (float)(mix(2 * i + 1 + seed) >> 40) * (1.f / 16777216.f);
 

@@ -9,9 +9,9 @@
 #include "base/dtype.h"
 #include "base/memory.h"
 #include "base/threads.h"
+#include "spmm/cpu/tuning.h"
 #include "spmm/epilogue.h"
 #include "spmm/problem.h"
-#include "spmm/cpu/tuning.h"
 
 /* Sums of rows [row, row + count) of w with row `t` of x. */
 typedef void (*sum_rows)(const tmsi_spmm_run *run, int64_t t, int64_t row, int64_t count,
