@@ -92,21 +92,6 @@ static tms_status check_epilogue(const tms_spmm_problem *problem) {
     return TMS_OK;
 }
 
-/* What kernels for Hopper alone compute. */
-static tms_status check_before_hopper(const tms_context *context, const tms_spmm_problem *problem) {
-    if (tmsi_spmm_is_scaled(problem->y_type))
-        return tmsi_fail(TMS_ERR_UNSUPPORTED,
-                         "problem->y_type is %s, which kernels for Hopper GPUs (sm90) write, but "
-                         "the context's instruction sets are %s: y is f32, bf16 or f16 there",
-                         tms_dtype_name(problem->y_type), context->isa_text);
-    if (tmsi_spmm_has(problem, TMS_EPILOGUE_GATE | TMS_EPILOGUE_ABSMAX_T))
-        return tmsi_fail(TMS_ERR_UNSUPPORTED,
-                         "problem->epilogue is 0x%x, but gate and absmax_t are for Hopper GPUs "
-                         "(sm90), and the context's instruction sets are %s",
-                         problem->epilogue, context->isa_text);
-    return TMS_OK;
-}
-
 /* What no kernel of a GPU computes is said here field by field: "no kernel fits" helps nobody. */
 tms_status tmsi_spmm_device_check(const tms_context *context, const tms_spmm_problem *problem) {
     if ((uint32_t)problem->device >= TMS_DEVICE_COUNT)
@@ -144,8 +129,6 @@ tms_status tmsi_spmm_device_check(const tms_context *context, const tms_spmm_pro
                          "problem has x %s and w %s, but sparse tensor cores want both of one "
                          "type: bf16, f16, i8 or e4m3",
                          tms_dtype_name(problem->x_type), tms_dtype_name(problem->w_type));
-    if ((context->gpu.isa & TMS_ISA_SM90) == 0)
-        return check_before_hopper(context, problem);
     return TMS_OK;
 }
 

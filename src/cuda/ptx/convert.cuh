@@ -2,6 +2,7 @@
 #ifndef TAMIS_CUDA_PTX_CONVERT_CUH
 #define TAMIS_CUDA_PTX_CONVERT_CUH
 
+#include <cuda_fp8.h>
 #include <stdint.h>
 
 /* Two floats rounded to nearest even, `low` in the lower half; negative ones become +0, NaN stays
@@ -18,11 +19,16 @@ __device__ static inline uint32_t tmsi_cvt_rn_relu_f16x2(float low, float high) 
     return pair;
 }
 
-/* Two floats as e4m3, to nearest even, at most +-448; NaN is 0x7f (PTX ISA 8.1, sm_89). */
+/* Two floats as e4m3, to nearest even, at most +-448; NaN is 0x7f (PTX ISA 8.1, sm_89). In code for
+ * older chips the toolkit's own function does the same. */
 __device__ static inline uint16_t tmsi_cvt_rn_satfinite_e4m3x2(float low, float high) {
+#if __CUDA_ARCH__ >= 890
     uint16_t pair;
     asm("cvt.rn.satfinite.e4m3x2.f32 %0, %1, %2;" : "=h"(pair) : "f"(high), "f"(low));
     return pair;
+#else
+    return __nv_cvt_float2_to_fp8x2(make_float2(low, high), __NV_SATFINITE, __NV_E4M3);
+#endif
 }
 
 /* To nearest even. Volatile: it must stay where its result is used. */

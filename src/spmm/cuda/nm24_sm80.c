@@ -1,21 +1,26 @@
-/* The columns of the nm24 tables from Ampere on: cost, and work memory. Types and pattern are those
- * of the kernels for Hopper (nm24.c). */
+/* The columns of the nm24 tables from Ampere on: which problems, at what cost, with what work
+ * memory.
+ */
 #include "spmm/cuda/nm24_sm80.h"
 
 #include "base/dtype.h"
 #include "base/memory.h"
 #include "spmm/kernel.h"
-#include "spmm/problem.h"
 
-bool tmsi_spmm_fits_nm24_sm80_i8(const tms_spmm_problem *problem) {
-    return problem->w_type == TMS_I8 && problem->x_type == TMS_I8 && problem->keep == 2 &&
-           problem->group == 4 && tmsi_dtype_is_weight(problem->y_type) &&
-           !tmsi_spmm_has(problem, TMS_EPILOGUE_GATE | TMS_EPILOGUE_ABSMAX_T);
-}
+/* Every epilogue. */
+#define NM24_SM80_FITS(name, type)                                                                 \
+    bool tmsi_spmm_fits_nm24_sm80_##name(const tms_spmm_problem *problem) {                        \
+        return problem->w_type == type && problem->x_type == type && problem->keep == 2 &&         \
+               problem->group == 4;                                                                \
+    }
+NM24_SM80_FITS(bf16, TMS_BF16)
+NM24_SM80_FITS(f16, TMS_F16)
+NM24_SM80_FITS(i8, TMS_I8)
 
 /* CTAs that occupy a GPU of some hundred multiprocessors, and blocks of k that a split must have
- * for it to be worth the second kernel. */
-enum { SPLIT_CTAS = 128, SPLIT_BLOCKS = 64, SPLITS_MAX = 16 };
+ * for it to be worth the second kernel: with 64 of them 1024 x 8192 by 8 took 8.1 us on an H100, by
+ * 16, undivided, 5.7. */
+enum { SPLIT_CTAS = 128, SPLIT_BLOCKS = 192, SPLITS_MAX = 16 };
 
 int32_t tmsi_nm24_sm80_splits(int64_t n, int64_t t, int64_t k_blocks, int64_t rows,
                               int64_t tokens) {

@@ -71,10 +71,11 @@ struct Params {
     int64_t x_pitch, x_row_bytes; /* bytes from row to row, and of k elements */
     int32_t row_blocks, k_blocks;
     int32_t tiles_n, tiles_t;
-    int32_t width;    /* of copies of x: 16 or 4 bytes; 0: element by element */
-    int32_t splits;   /* few: CTAs a tile; more than one write sums to partial */
-    int32_t is_early; /* few: launched before the grid before it is complete */
-    void *partial;    /* few: sums [splits][t][n] */
+    int32_t width;      /* of copies of x: 16 or 4 bytes; 0: element by element */
+    int32_t splits;     /* few: CTAs a tile; more than one write sums to partial */
+    int32_t is_early;   /* few: launched before the grid before it is complete */
+    int32_t has_pieces; /* whether y is written in pieces of four rows of w: see epilogue.cuh */
+    void *partial;      /* few: sums [splits][t][n] */
     tmsi_epilogue epilogue;
 };
 
@@ -176,18 +177,59 @@ template <class Type, int M, int N> struct Product {
     }
 };
 
-/* The end of a tile: sums of `rows` rows of w by `tokens` tokens at sums[token * pitch + row], by
- * all threads of the CTA, which run along y's rows. */
-__device__ inline void finish(const tmsi_epilogue &e, const float *sums, int pitch, int rows,
-                              int tokens, int n, int t) {
-#pragma unroll 1
-    for (int i = threadIdx.x; i < rows * tokens; i += (int)blockDim.x) {
-        const int row = e.y_order == TMS_ORDER_TN ? i % rows : i / tokens;
-        const int token = e.y_order == TMS_ORDER_TN ? i / rows : i % tokens;
+/* Four rows of w by one token. */
+__device__ inline void finish_piece(const tmsi_epilogue &e, const float *sums, int n, int token) {
+    const float4 four = *(const float4 *)sums;
+    const float scale_t = e.scale_t != NULL ? e.scale_t[token] : 1.f;
+    float z[4] = {four.x, four.y, four.z, four.w};
+    uint32_t largest;
 
-        if (n + row < e.n && t + token < e.t)
-            tmsi_epilogue_element(e, sums[token * pitch + row], 0.f, n + row, t + token);
+#pragma unroll
+    for (int i = 0; i < 4; i++) {
+        const float scale = e.scale_n != NULL ? e.scale_n[n + i] : 1.f;
+
+        z[i] = fmaf(z[i] * scale_t, scale, e.bias != NULL ? e.bias[n + i] : 0.f);
     }
+    largest = tmsi_epilogue_piece(e, z, n, token);
+    if (e.absmax != NULL && largest > *(const volatile uint32_t *)&e.absmax[token])
+        atomicMax(&e.absmax[token], largest);
+}
+
+/* The end of a tile: sums of 2^row_bits rows of w by `tokens` tokens at sums[token * (rows + 4) +
+ * row], by all threads of the CTA, which run along y's rows. One function for all kernels of a
+ * file: it is long, and runs once a tile. */
+__device__ inline void finish(const tmsi_epilogue &e, bool has_pieces, const float *sums,
+                                    int row_bits, int tokens, int n, int t) {
+    const int step_bits = e.is_gated ? 1 : 0, column_bits = row_bits - step_bits;
+    const int pitch = (1 << row_bits) + 4;
+
+    if (has_pieces) {
+        const int four_bits = row_bits - 2;
+
+#pragma unroll 1
+        for (int i = threadIdx.x; i < tokens << four_bits; i += (int)blockDim.x) {
+            const int row = (i & ((1 << four_bits) - 1)) * 4, token = i >> four_bits;
+
+            if (n + row < e.n && t + token < e.t)
+                finish_piece(e, sums + token * pitch + row, n + row, t + token);
+        }
+        return;
+    }
+#pragma unroll 1
+    for (int i = threadIdx.x; i < tokens << column_bits; i += (int)blockDim.x) {
+        const bool is_tn = e.y_order == TMS_ORDER_TN;
+        const int column = is_tn ? i & ((1 << column_bits) - 1) : i / tokens;
+        const int token = is_tn ? i >> column_bits : i % tokens;
+        const float *sum = sums + token * pitch + (column << step_bits);
+
+        if ((n >> step_bits) + column < tmsi_epilogue_columns(e) && t + token < e.t)
+            tmsi_epilogue_element(e, sum[0], sum[step_bits], (n >> step_bits) + column, t + token);
+    }
+}
+
+/* log2 of a tile's rows. */
+__host__ __device__ constexpr int bits_of(int rows) {
+    return rows == 1 ? 0 : 1 + bits_of(rows / 2);
 }
 
 } // namespace nm24_sm80

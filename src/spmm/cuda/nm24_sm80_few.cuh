@@ -218,7 +218,7 @@ __global__ void __launch_bounds__(T::THREADS) few(const __grid_constant__ Params
     if (p.splits > 1)
         return;
     __syncthreads();
-    finish(p.epilogue, whole, T::PITCH, T::ROWS, T::TOKENS, n, t);
+    finish(p.epilogue, p.has_pieces, whole, bits_of(T::ROWS), T::TOKENS, n, t);
 }
 
 /* Adds the sums that the CTAs of a tile left, in the order of k, and finishes the tile. */
@@ -227,7 +227,7 @@ constexpr int JOIN_ROWS = 64, JOIN_TOKENS = 8, JOIN_THREADS = 128;
 template <class Sum>
 __global__ void __launch_bounds__(JOIN_THREADS) join(const __grid_constant__ Params p) {
     constexpr int PITCH = JOIN_ROWS + 4;
-    __shared__ float whole[JOIN_TOKENS * PITCH];
+    __shared__ __align__(16) float whole[JOIN_TOKENS * PITCH];
     const int tiles_n = (p.epilogue.n + JOIN_ROWS - 1) / JOIN_ROWS;
     const int n = (int)blockIdx.x % tiles_n * JOIN_ROWS;
     const int t = (int)blockIdx.x / tiles_n * JOIN_TOKENS;
@@ -246,7 +246,7 @@ __global__ void __launch_bounds__(JOIN_THREADS) join(const __grid_constant__ Par
         whole[token * PITCH + row] = (float)sum;
     }
     __syncthreads();
-    finish(p.epilogue, whole, PITCH, JOIN_ROWS, JOIN_TOKENS, n, t);
+    finish(p.epilogue, p.has_pieces, whole, bits_of(JOIN_ROWS), JOIN_TOKENS, n, t);
 }
 
 } // namespace nm24_sm80

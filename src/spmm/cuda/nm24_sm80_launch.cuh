@@ -32,6 +32,7 @@ template <class T> Params make_params(const tmsi_spmm_run &run) {
     p.width = choose_width(p.x, p.x_pitch);
     p.splits = 1;
     p.epilogue = tmsi_make_epilogue(run);
+    p.has_pieces = tmsi_epilogue_has_pieces(p.epilogue);
     return p;
 }
 
@@ -53,16 +54,16 @@ inline cudaError_t start(void (*kernel)(Params), dim3 grid, int threads, int sha
 }
 
 /* Whether CTAs should begin while those of the kernel before still run. A context with the bit runs
- * code of this chip, which has the instruction that waits. It must not be that a good part of the
- * CTAs, but not all, find room at once: they take it one a multiprocessor, the others pile up where
- * room comes first, and some multiprocessors have three times the work of others (H100, 5120 x
- * 5120, 160 CTAs: 11.9 us for 7.4; where one a multiprocessor is all, or most must wait, 5 to 25 %
- * less). */
+ * code of this chip, which has the instruction that waits. CTAs take what room is left, and not one
+ * a multiprocessor: so all should fit beside the others without many on one, or most should have to
+ * wait for room. Between the two they pile up (H100: 160 CTAs at 5120 x 5120 took 11.9 us for 7.4,
+ * 128 of three a multiprocessor 9.5 for 5.7); elsewhere products take 5 to 25 % less. */
 template <class T> bool is_better_early(const tms_context &context, int64_t ctas) {
     const int64_t processors = context.gpu.processors;
     const int64_t room = processors * T::RESIDENTS - ctas;
+    const int64_t beside = T::RESIDENTS > 2 ? processors * 2 / 3 : processors;
 
-    return (context.gpu.isa & TMS_ISA_SM90) != 0 && (ctas <= processors || 3 * room <= ctas);
+    return (context.gpu.isa & TMS_ISA_SM90) != 0 && (ctas <= beside || 3 * room <= ctas);
 }
 
 /* What differs between the two kernels. */
@@ -98,8 +99,9 @@ tms_status enqueue(Few<Type, R, C, W, S>, Params p, const tmsi_spmm_run &run, co
 
 template <class T> tms_status launch(const tmsi_spmm_run &run, const char *name) {
     const tmsi_cuda_scope scope(run.context->cuda->index);
+    const tms_status status = tmsi_clear_absmax(run);
 
-    return enqueue(T(), make_params<T>(run), run, name);
+    return status == TMS_OK ? enqueue(T(), make_params<T>(run), run, name) : status;
 }
 
 template <class Type, int R, int C, int A, int B, int S>

@@ -125,7 +125,7 @@ __global__ void __launch_bounds__(T::THREADS, 2) many(const __grid_constant__ Pa
     __syncthreads();
     product.spread((float *)memory + token * T::PITCH + row, T::PITCH);
     __syncthreads();
-    finish(p.epilogue, (const float *)memory, T::PITCH, T::ROWS, T::TOKENS,
+    finish(p.epilogue, p.has_pieces, (const float *)memory, bits_of(T::ROWS), T::TOKENS,
            row_block * TMSI_NM24_MMA_BLOCK, t);
 }
 
