@@ -60,7 +60,7 @@ static void expect_right(const gpu_product *product) {
     char message[512];
 
     if (!gpu_product_is_right(product, message))
-        fail_msg("%s", message);
+        fail_msg("%s: %s", product->kernel, message);
     gpu_case_count++;
 }
 

@@ -309,6 +309,7 @@ void gpu_product_bind(gpu_product *self, const tms_spmm_plan *plan, const tms_im
 
     if (bytes > 0)
         grow(&self->room->work, &self->room->work_bytes, bytes);
+    self->kernel = tms_spmm_plan_kernel(plan, self->truth.t);
     self->args.image = image;
     self->args.work = bytes > 0 ? self->room->work : NULL;
     gpu_product_reset(self);

@@ -64,6 +64,7 @@ typedef struct gpu_product {
     test_truth truth;
     test_place place;
     tms_spmm_args args;
+    const char *kernel; /* that runs, once bound; NULL for no tokens */
 } gpu_product;
 
 /* problem's n, k, x_type and w_type are the ground's. residual_is_y counts only where types allow
