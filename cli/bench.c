@@ -68,7 +68,7 @@ static int32_t add_table_row(void *user, const tms_bench_row *row) {
     add_number(table, row->us);
     add_number(table, row->us_min);
     add_number(table, row->us_max);
-    cli_table_add(table, "%.0f %%", 100.0 * row->quiet);
+    cli_table_add(table, isfinite(row->quiet) ? "%.0f %%" : "-", 100.0 * row->quiet);
     add_number(table, is_product ? 2e-3 * (double)row->t * (double)row->k * (double)row->n / row->us
                                  : row->texts_per_second);
     cli_table_add(table, isfinite(row->ratio_dense) ? "%.2f" : "-", row->ratio_dense);

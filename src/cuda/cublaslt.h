@@ -21,6 +21,9 @@ enum {
     TMSI_LT_GELU = 32, /* the tanh form */
 };
 
+/* The status of a product that an algorithm does not compute. */
+enum { TMSI_LT_NOT_SUPPORTED = 15 };
+
 /* d[j, i] = epilogue(sum over k of a[i, k] b[j, k] + beta c[j, i]), rows i < m within j < n: sums
  * in f32, of i8 in i32. Arrays are row-major, rows ld elements apart. */
 typedef struct tmsi_lt_product {

@@ -169,6 +169,8 @@ bool is_aligned(const tmsi_spmm_run &run, bool is_direct) {
     uintptr_t bits = (uintptr_t)args.x | (uintptr_t)values_of(run) |
                      (uintptr_t)(args.ldx * x_bytes) | (uintptr_t)(problem.k * x_bytes);
 
+    if (problem.y_order == TMS_ORDER_NT) /* its rows are t long */
+        bits |= (uintptr_t)(args.t * (is_direct ? y_bytes : 4));
     if (is_direct)
         bits |= (uintptr_t)args.y | (uintptr_t)(args.ldy * y_bytes) | (uintptr_t)args.residual |
                 (args.residual != NULL ? (uintptr_t)(args.ldr * y_bytes) : 0);
@@ -192,40 +194,52 @@ template <class Sum> tms_status finish_stored(const tmsi_spmm_run &run, const vo
     return tmsi_cuda_check(what, cudaGetLastError());
 }
 
+tmsi_lt_arrays arrays_of(const tmsi_spmm_run &run, const State &state, char *work) {
+    const bool is_transposed = run.problem->y_order == TMS_ORDER_NT;
+    tmsi_lt_arrays arrays = {};
+
+    arrays.a = is_transposed ? run.args->x : values_of(run);
+    arrays.b = is_transposed ? values_of(run) : run.args->x;
+    arrays.c = run.args->residual;
+    arrays.d = state.is_direct ? run.args->y : work;
+    arrays.bias = run.args->bias;
+    arrays.work = work + state.sum_bytes;
+    arrays.stream = run.stream;
+    return arrays;
+}
+
+/* An algorithm is one for the step's tokens and rows without gaps; where the library does not take
+ * it for what the call brings, the one for any alignment is tried, then the plain loop. */
 tms_status launch(const tmsi_spmm_run &run) {
     const tmsi_cuda_scope scope(run.context->cuda->index);
-    const tms_spmm_problem &problem = *run.problem;
     const tms_spmm_args &args = *run.args;
     const State &state = *(const State *)run.state;
     const Step *step = state.steps;
-    const int alignment = is_aligned(run, state.is_direct) ? ALIGNED : ANY;
     char *work =
         (char *)(((uintptr_t)args.work + WORK_ALIGNMENT - 1) / WORK_ALIGNMENT * WORK_ALIGNMENT);
-    tmsi_lt_arrays arrays = {};
-    int status;
+    const tmsi_lt_arrays arrays = arrays_of(run, state, work);
+    const tmsi_lt_product product =
+        describe(*run.problem, args.t, state.is_direct, args.ldx, args.ldy, args.ldr);
 
     while (step->last < args.t)
         step++;
-    if (!step->has[alignment])
-        return run_looped(run);
-    const tmsi_lt_product product =
-        describe(problem, args.t, state.is_direct, args.ldx, args.ldy, args.ldr);
-    arrays.a = problem.y_order == TMS_ORDER_NT ? args.x : values_of(run);
-    arrays.b = problem.y_order == TMS_ORDER_NT ? values_of(run) : args.x;
-    arrays.c = args.residual;
-    arrays.d = state.is_direct ? args.y : work;
-    arrays.bias = args.bias;
-    arrays.work = work + state.sum_bytes;
-    arrays.stream = run.stream;
-    status =
-        tmsi_cublaslt_run(run.context->cublaslt, &product, &step->algorithm[alignment], &arrays);
-    if (status != 0)
-        return tmsi_fail(TMS_ERR_DEVICE, "cublasLtMatmul failed with status %d at t = %lld", status,
-                         (long long)args.t);
-    if (state.is_direct)
-        return TMS_OK;
-    return problem.x_type == TMS_I8 ? finish_stored<int32_t>(run, work)
-                                    : finish_stored<float>(run, work);
+    for (int i = is_aligned(run, state.is_direct) ? ALIGNED : ANY; i < ALIGNMENTS; i++) {
+        int status;
+
+        if (!step->has[i])
+            continue;
+        status = tmsi_cublaslt_run(run.context->cublaslt, &product, &step->algorithm[i], &arrays);
+        if (status == TMSI_LT_NOT_SUPPORTED)
+            continue;
+        if (status != 0)
+            return tmsi_fail(TMS_ERR_DEVICE, "cublasLtMatmul failed with status %d at t = %lld",
+                             status, (long long)args.t);
+        if (state.is_direct)
+            return TMS_OK;
+        return run.problem->x_type == TMS_I8 ? finish_stored<int32_t>(run, work)
+                                             : finish_stored<float>(run, work);
+    }
+    return run_looped(run);
 }
 
 /* Loads the kernels: a first launch under capture of a graph could not. */
