@@ -29,7 +29,7 @@ __device__ inline void produce(const Params &p, const Place &at, uint32_t shared
         const uint32_t to = shared + p.ring_at + ring.stage * T::STAGE_BYTES;
         const int blocks = min(at.count - kb, T::GROUP);
         /* Blocks of x past this CTA's share come too: they lie in x, or are zeros. */
-        const int x_blocks = p.x_blocks == T::GROUP ? T::GROUP : blocks;
+        const int x_blocks = p.has_rest ? blocks : T::GROUP;
 
         nm24::wait_for(empty_barrier(shared, ring.stage), ring.phase ^ 1);
         tmsi_mbarrier_arrive_expect_tx(barrier,
@@ -38,7 +38,7 @@ __device__ inline void produce(const Params &p, const Place &at, uint32_t shared
             tmsi_copy_bulk(to + T::X_BYTES + b * T::W_BYTES,
                            w + b * row_bytes + (int64_t)kb * T::BLOCK_BYTES,
                            blocks * T::BLOCK_BYTES, barrier);
-        if (p.x_blocks == T::GROUP)
+        if (!p.has_rest)
             tmsi_copy_tensor_3d(to, &p.x_map, 0, at.token, at.first + kb, barrier);
         else
             for (int i = 0; i < blocks; i++)

@@ -20,9 +20,9 @@ template <class T> tms_status make_map(const tmsi_spmm_run &run, Params *p) {
     const int64_t k = run.problem->k;
     const tmsi_cuda_matrix x = {run.problem->x_type, run.args->x, k, run.args->t, run.args->ldx};
 
-    p->x_blocks = k % T::DEPTH == 0 ? T::GROUP : 1;
-    return tmsi_cuda_make_map_3d(*run.context->cuda, x, k % T::DEPTH == 0 ? T::DEPTH : k, p->tokens,
-                                 X_ROW_BYTES, p->x_blocks, &p->x_map);
+    p->has_rest = k % T::DEPTH != 0;
+    return tmsi_cuda_make_map_3d(*run.context->cuda, x, p->has_rest ? k : T::DEPTH, p->tokens,
+                                 X_ROW_BYTES, p->has_rest ? 1 : T::GROUP, &p->x_map);
 }
 
 /* Whether a thread can load and store its columns of a row, two with a gate and else four, at once.
@@ -40,14 +40,22 @@ inline bool has_pieces(const tmsi_epilogue &e) {
 }
 
 /* Divides shared memory: sums first, of all units that a CTA may have, then as many stages as its
- * blocks need or the rest holds. */
+ * blocks need or the rest holds. Consumers give a stage back one stage later, so a ring of one
+ * would stand still: where half of the memory holds no more, all of it is taken. */
 template <class T> size_t divide_shared(int shared_bytes, Params *p) {
+    constexpr int UNITS_MAX = T::TOKENS / 8 + TMSI_NM24_FEW_SPLIT_MAX - 1;
+    static_assert(T::SUMS_AT + T::ROW_BLOCKS * UNITS_MAX * T::UNIT_BYTES + 1024 +
+                          2 * T::STAGE_BYTES <=
+                      SHARED_MAX,
+                  "all of the memory holds two stages");
     const int units = (int)tmsi_div_up(p->tokens / 8, p->split) * p->split;
     const int64_t needed = tmsi_div_up(tmsi_div_up(p->k_blocks, p->split), T::GROUP);
 
     p->sums_bytes = units * T::UNIT_BYTES;
     p->ring_at = (int32_t)tmsi_div_up(T::SUMS_AT + T::ROW_BLOCKS * p->sums_bytes, 1024) * 1024;
     p->stages = (int32_t)tmsi_min(needed, (shared_bytes - p->ring_at) / T::STAGE_BYTES);
+    if (p->stages < tmsi_min(needed, 2) && shared_bytes < SHARED_MAX)
+        return divide_shared<T>(SHARED_MAX, p);
     p->producers = (int32_t)tmsi_min(T::PRODUCERS, p->stages);
     return (size_t)(p->ring_at + p->stages * T::STAGE_BYTES);
 }

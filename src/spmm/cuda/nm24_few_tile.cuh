@@ -44,7 +44,7 @@ struct Params {
     const uint8_t *w;  /* image blocks [row_blocks][k_blocks] */
     int32_t row_blocks, k_blocks;
     int32_t share, more; /* blocks of k a CTA; the first `more` of a cluster have one more */
-    int32_t x_blocks;    /* blocks of k that a box has: GROUP or 1 */
+    int32_t has_rest;    /* of k, less than a block: a box of x has one block, else GROUP */
     int32_t sums_bytes;  /* a warpgroup */
     int32_t ring_at;
     int32_t stages;     /* of the ring */
