@@ -20,4 +20,11 @@ __device__ static inline int32_t tmsi_tid_x() {
     return thread;
 }
 
+/* The CTA's number in the grid's second dimension. Volatile likewise. */
+__device__ static inline uint32_t tmsi_ctaid_y() {
+    uint32_t y;
+    asm volatile("mov.u32 %0, %%ctaid.y;" : "=r"(y));
+    return y;
+}
+
 #endif

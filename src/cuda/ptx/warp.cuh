@@ -44,7 +44,15 @@ __device__ static inline void tmsi_stmatrix_x4_trans(uint32_t address, uint32_t 
         : "memory");
 }
 
-/* Two of them: lanes 0 .. 15 give the addresses. */
+/* Not transposed: rows stay rows. */
+__device__ static inline void tmsi_stmatrix_x4(uint32_t address, uint32_t r0, uint32_t r1,
+                                               uint32_t r2, uint32_t r3) {
+    asm volatile("stmatrix.sync.aligned.m8n8.x4.shared.b16 [%0], {%1, %2, %3, %4};" ::"r"(address),
+                 "r"(r0), "r"(r1), "r"(r2), "r"(r3)
+                 : "memory");
+}
+
+/* Two transposed ones: lanes 0 .. 15 give the addresses. */
 __device__ static inline void tmsi_stmatrix_x2_trans(uint32_t address, uint32_t r0, uint32_t r1) {
     asm volatile("stmatrix.sync.aligned.m8n8.x2.trans.shared.b16 [%0], {%1, %2};" ::"r"(address),
                  "r"(r0), "r"(r1)
@@ -83,6 +91,10 @@ __device__ static inline void tmsi_load_shared_f32x2(uint32_t address, float (&r
 
 __device__ static inline void tmsi_store_shared_f32x2(uint32_t address, float low, float high) {
     asm volatile("st.shared.v2.f32 [%0], {%1, %2};" ::"r"(address), "f"(low), "f"(high) : "memory");
+}
+
+__device__ static inline void tmsi_store_shared_u8(uint32_t address, uint32_t value) {
+    asm volatile("st.shared.u8 [%0], %1;" ::"r"(address), "r"(value) : "memory");
 }
 
 /* tanh with a relative error of at most 2^-11 (PTX ISA 7.0, sm_75). */

@@ -12,38 +12,54 @@ namespace nm24 {
 /* x that the copy engine cannot read: slower, never refused. */
 tms_status launch_plain(const tmsi_spmm_run &run);
 
-inline bool is_smooth(tms_activation activation) {
-    return activation == TMS_ACT_GELU || activation == TMS_ACT_GELU_TANH ||
-           activation == TMS_ACT_SILU;
-}
-
 /* Whether the copy engine writes such rows of y: it wants whole 16 bytes, since it writes them past
  * the end of a row too. */
 inline bool is_storable(const tmsi_epilogue &e) {
-    return tmsi_epilogue_columns(e) * tmsi_cuda_element_bytes(e.y_type) % 16 == 0 &&
+    const int columns = e.y_order == TMS_ORDER_NT ? e.t : tmsi_epilogue_columns(e);
+
+    return columns * tmsi_cuda_element_bytes(e.y_type) % 16 == 0 &&
            tmsi_is_copyable(e.y, e.ldy, e.y_type);
 }
 
-/* The epilogue that serves a call; own: the 16-bit y of those in registers. */
-inline int choose_kind(const tmsi_epilogue &e, tms_dtype own) {
+/* The epilogue in registers that would serve a call, were y storable; own: the 16-bit y of most. */
+inline int choose_registers(const tmsi_epilogue &e, tms_dtype own) {
     const bool is_8_bit = tmsi_spmm_is_scaled(e.y_type);
-    const bool is_linear = e.activation == TMS_ACT_NONE && e.residual == NULL;
+    const bool is_linear = e.activation == TMS_ACT_NONE && e.absmax == NULL;
 
-    if (!tmsi_epilogue_has_pieces(e))
+    if (e.y_type == TMS_F32)
         return ANY;
-    if (!is_storable(e) || e.is_gated || e.absmax != NULL || (!is_8_bit && e.y_type != own))
-        return PIECES;
+    if (e.y_order == TMS_ORDER_NT)
+        return is_linear && e.residual == NULL && !e.is_gated && e.y_type == own ? TURNED : ANY;
+    if (e.residual != NULL)
+        return is_linear && !e.is_gated && e.y_type == own &&
+                       tmsi_is_copyable(e.residual, e.ldr, e.y_type)
+                   ? RESIDUAL
+                   : ANY;
+    if (e.is_gated)
+        return is_8_bit ? GATED_8 : GATED;
     if (is_8_bit)
-        return is_linear ? LINEAR_8 : PIECES;
+        return is_linear ? LINEAR_8 : MIXED_8;
+    if (e.absmax != NULL || e.y_type != own || e.activation == TMS_ACT_RELU2)
+        return MIXED;
     if (is_linear)
         return e.scale_t != NULL ? SCALED : LINEAR;
-    if (e.scale_t != NULL || e.activation == TMS_ACT_RELU2)
-        return PIECES;
-    if (e.residual != NULL)
-        return e.activation == TMS_ACT_NONE && tmsi_is_copyable(e.residual, e.ldr, e.y_type)
-                   ? RESIDUAL
-                   : PIECES;
     return e.activation == TMS_ACT_RELU ? RELU : SMOOTH;
+}
+
+/* The epilogue that serves a call. */
+inline int choose_kind(const tmsi_epilogue &e, tms_dtype own) {
+    const int kind = is_storable(e) ? choose_registers(e, own) : ANY;
+
+    return kind == ANY && tmsi_epilogue_has_pieces(e) ? PIECES : kind;
+}
+
+inline uint32_t make_flags(const tmsi_epilogue &e) {
+    const bool is_relu = e.activation == TMS_ACT_RELU || e.activation == TMS_ACT_RELU2;
+
+    return (e.absmax != NULL ? HAS_ABSMAX : 0) | (is_relu ? HAS_RELU : 0) |
+           (e.activation == TMS_ACT_RELU2 ? IS_SQUARED : 0) |
+           (e.activation != TMS_ACT_NONE && !is_relu ? IS_SMOOTH : 0) |
+           (e.y_type == TMS_BF16 ? Y_IS_BF16 : 0) | (e.y_type == TMS_I8 ? Y_IS_I8 : 0);
 }
 
 /* Rows of x that are loaded at once: all of a tile, or, where the last tile has fewer tokens, a
@@ -60,21 +76,26 @@ inline int choose_box(int64_t t, int tokens) {
     return best;
 }
 
-inline tms_status make_maps(const tmsi_spmm_run &run, int chunk, Params *p) {
+template <class T> tms_status make_maps(const tmsi_spmm_run &run, Params *p) {
     const tmsi_cuda_device &device = *run.context->cuda;
     const tms_spmm_problem &problem = *run.problem;
     const tms_spmm_args &args = *run.args;
     const tmsi_cuda_matrix x = {problem.x_type, args.x, problem.k, args.t, args.ldx};
-    const tmsi_cuda_matrix y = {problem.y_type, args.y, problem.n, args.t, args.ldy};
+    const tmsi_cuda_matrix y = {problem.y_type, args.y, tmsi_spmm_columns(&problem), args.t,
+                                args.ldy};
+    const tmsi_cuda_matrix turned = {problem.y_type, args.y, args.t, problem.n, args.ldy};
     const tmsi_cuda_matrix residual = {problem.y_type, args.residual, problem.n, args.t, args.ldr};
     tms_status status = TMS_OK;
 
     TMS_TRY(tmsi_cuda_make_map(device, x, p->box_rows, X_ROW_BYTES, &p->x_map));
     if (p->kind <= PIECES)
         return TMS_OK;
-    TMS_TRY(tmsi_cuda_make_map(device, y, chunk, y_row_bytes(p->kind), &p->y_map));
+    if (p->kind == TURNED)
+        TMS_TRY(tmsi_cuda_make_map(device, turned, 64, T::TURNED_TOKENS * 2, &p->y_map));
+    else
+        TMS_TRY(tmsi_cuda_make_map(device, y, T::CHUNK, y_row_bytes(p->kind), &p->y_map));
     if (p->kind == RESIDUAL)
-        TMS_TRY(tmsi_cuda_make_map(device, residual, chunk, 128, &p->residual_map));
+        TMS_TRY(tmsi_cuda_make_map(device, residual, T::CHUNK, 128, &p->residual_map));
 done:
     return status;
 }
@@ -103,7 +124,8 @@ template <class T> tms_status launch(const tmsi_spmm_run &run, const char *name)
     p.box_rows = choose_box(run.args->t, T::TOKENS);
     p.epilogue = tmsi_make_epilogue(run);
     p.kind = choose_kind(p.epilogue, T::Element::Y_IS_BF16 ? TMS_BF16 : TMS_F16);
-    TMS_TRY(make_maps(run, T::CHUNK, &p));
+    p.flags = make_flags(p.epilogue);
+    TMS_TRY(make_maps<T>(run, &p));
     TMS_TRY(tmsi_clear_absmax(run));
     cluster.id = cudaLaunchAttributeClusterDimension;
     cluster.val.clusterDim.x = CLUSTER;

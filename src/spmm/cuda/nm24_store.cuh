@@ -66,61 +66,106 @@ template <class T> struct Store {
     }
 
     /* y's out of it. */
-    __device__ inline void store_chunk(int c) {
+    template <int KIND> __device__ inline void store_chunk(int c) {
         const int block = first_block() + c / T::CHUNKS;
+        const int token = at.token + c % T::CHUNKS * T::CHUNK;
 
-        if (block < p.row_blocks)
-            tmsi_store_tensor_2d(&p.y_map, buffer(c % T::BUFFERS), block * 64,
-                                 at.token + c % T::CHUNKS * T::CHUNK);
+        if (block < p.row_blocks) {
+            if (KIND == TURNED)
+                for (int i = 0; i < T::CHUNK / T::TURNED_TOKENS; i++)
+                    tmsi_store_tensor_2d(&p.y_map,
+                                         buffer(c % T::BUFFERS) + i * T::TURNED_TOKENS * 128,
+                                         token + i * T::TURNED_TOKENS, block * 64);
+            else
+                tmsi_store_tensor_2d(&p.y_map, buffer(c % T::BUFFERS),
+                                     block * (is_gated(KIND) ? 32 : 64), token);
+        }
         tmsi_store_commit();
     }
 
-    /* Where this thread writes in a buffer: the address of a row that stmatrix takes. Rows are
-     * tokens, y_row_bytes long, their chunks of 16 bytes swizzled as the map says; a warp has two
-     * chunks of 128 bytes, .x4, or one of 64, .x2. */
+    /* Where this thread writes in a buffer whose rows' chunks of 16 bytes are swizzled as the map
+     * says. Rows of 128 bytes: the address of a row that stmatrix.x4 takes, two chunks a warp; 64:
+     * of .x2, one chunk; 32: of the lane's own byte; TURNED: of .x4, rows of w. */
     template <int KIND> __device__ inline uint32_t place_in_buffer() const {
         const int warp = thread / 32, lane = thread % 32;
 
+        if (KIND == TURNED) {
+            const int row = 16 * warp + (lane & 7) + (lane & 8);
+
+            return T::TURNED_TOKENS == 32 ? row * 64 + ((lane >> 4) ^ ((row >> 1) & 3)) * 16
+                                          : row * 32 + ((lane >> 4) ^ ((row >> 2) & 1)) * 16;
+        }
         if (y_row_bytes(KIND) == 128) {
             const int token = (lane >> 4) * 8 + (lane & 7);
 
             return token * 128 + ((2 * warp + ((lane >> 3) & 1)) ^ (lane & 7)) * 16;
         }
-        const int token = lane & 15;
+        if (y_row_bytes(KIND) == 64) {
+            const int token = lane & 15;
 
-        return token * 64 + (warp ^ ((token >> 1) & 3)) * 16;
+            return token * 64 + (warp ^ ((token >> 1) & 3)) * 16;
+        }
+        const int token = 2 * (lane & 3), column = lane / 8 + (lane & 4);
+
+        return token * 32 + ((warp >> 1) ^ ((token >> 2) & 1)) * 16 + (warp & 1) * 8 + column;
     }
 
-    /* Sums of 16 tokens, the first of them `token` in the tile, to a buffer. */
+    /* Sums of 16 tokens, the first of them `token` in the tile and 16 j in its chunk, to where this
+     * thread writes in a buffer. */
     template <int KIND>
-    __device__ inline void write_16_tokens(const Finish &f, const Sum *d, int token, uint32_t to) {
+    __device__ inline void write_16_tokens(const Finish &f, const Sum *d, int token, int j,
+                                           uint32_t place) {
+        const uint32_t to = KIND != TURNED           ? place + j * 16 * y_row_bytes(KIND)
+                            : T::TURNED_TOKENS == 32 ? (place ^ ((j & 1) * 32)) + j / 2 * 64 * 64
+                                                     : place + j * 64 * 32;
         uint32_t packed[4];
 
-        if (KIND == LINEAR_8) {
+        if (is_gated(KIND))
+            finish_gated<KIND>(f, d, token, packed);
+        else if (is_8_bit(KIND))
             finish_8<KIND>(f, d, token, packed);
+        else
+            finish_16<KIND, Element::Y_IS_BF16>(f, d, token, to, packed);
+        if (KIND == TURNED) {
+            tmsi_stmatrix_x4(to, packed[0], packed[1], packed[2], packed[3]);
+        } else if (y_row_bytes(KIND) == 128) {
+            tmsi_stmatrix_x4_trans(to, packed[0], packed[1], packed[2], packed[3]);
+        } else if (y_row_bytes(KIND) == 64) {
             tmsi_stmatrix_x2_trans(to, packed[0], packed[1]);
         } else {
-            finish_16<KIND, Element::Y_IS_BF16>(f, d, token, to, packed);
-            tmsi_stmatrix_x4_trans(to, packed[0], packed[1], packed[2], packed[3]);
+#pragma unroll
+            for (int i = 0; i < 4; i++)
+                tmsi_store_shared_u8(to + ((i & 1) + 4 * (i & 2)) * 32, packed[0] >> 8 * i);
         }
     }
 
-    /* 16-bit or 8-bit y, row-major: finished in registers, transposed into a buffer, stored by the
-     * copy engine while the next chunk or tile is computed. The buffer's row is a token. A residual
-     * comes into the same buffer first. */
+    /* y by way of registers: finished there, transposed into a buffer (TURNED: not), stored by the
+     * copy engine while the next chunk or tile is computed. A residual comes into the same buffer
+     * first. */
     template <int KIND> __device__ inline void write(Sums &d) {
         const int warp = thread / 32, lane = thread % 32;
         const uint32_t place = place_in_buffer<KIND>();
-        Finish f = {p.epilogue, {}, shared + T::SCALES_AT + 2 * (lane & 3) * 4, lane};
+        Finish f = {p.epilogue,
+                    p.flags | tmsi_ctaid_y(),
+                    {},
+                    0,
+                    shared + T::SCALES_AT + 2 * (lane & 3) * 4,
+                    at.token,
+                    lane};
 
         wait_for(shared + T::FACTORS_FULL_AT, tile & 1);
 #pragma unroll
         for (int c = 0; c < T::BLOCKS * T::CHUNKS; c++) {
             const int block = c / T::CHUNKS, token = c % T::CHUNKS * T::CHUNK;
 
-            if (c % T::CHUNKS == 0)
-                f.rows.load(shared + T::ROWS_AT +
-                            ((group * T::BLOCKS + block) * 64 + warp * 16 + lane / 4) * 8);
+            if (c % T::CHUNKS == 0) {
+                f.rows_at = shared + T::ROWS_AT +
+                            ((group * T::BLOCKS + block) * 64 + warp * 16 + lane / 4) * 8;
+                if (!has_branches(KIND))
+                    f.rows.load(f.rows_at);
+                else if (first_block() + block >= p.row_blocks)
+                    f.flags &= ~(uint32_t)HAS_ABSMAX; /* rows past w's end */
+            }
             if (KIND == RESIDUAL) {
                 wait_for(residual(c % T::BUFFERS), turn(c) & 1);
             } else {
@@ -130,12 +175,12 @@ template <class T> struct Store {
             }
 #pragma unroll
             for (int j = 0; j < T::CHUNK / 16; j++)
-                write_16_tokens<KIND>(f, d[block] + (token + 16 * j) / 2, token + 16 * j,
-                                      buffer(c % T::BUFFERS) + place + j * 16 * y_row_bytes(KIND));
+                write_16_tokens<KIND>(f, d[block] + (token + 16 * j) / 2, token + 16 * j, j,
+                                      buffer(c % T::BUFFERS) + place);
             tmsi_fence_proxy_async();
             tmsi_bar_sync(1 + group, WARPGROUP);
             if (thread == 0) {
-                store_chunk(c);
+                store_chunk<KIND>(c);
                 if (KIND == RESIDUAL && c + T::BUFFERS < T::BLOCKS * T::CHUNKS) {
                     tmsi_store_wait_read<0>();
                     fetch_chunk(c + T::BUFFERS);
@@ -155,13 +200,14 @@ template <class T> struct Store {
      * 16 threads a token. */
     __device__ inline void write_pieces(const float *spread, int block, int token) {
         const tmsi_epilogue &e = p.epilogue;
+        const int tid = tmsi_tid_x() % WARPGROUP; /* anew: sums take the registers */
         const float *scales = (const float *)(memory + T::SCALES_AT) + token;
-        const int row = thread % 16 * 4, n = (first_block() + block) * 64 + row;
+        const int row = tid % 16 * 4, n = (first_block() + block) * 64 + row;
         const float2 *rows =
             (const float2 *)(memory + T::ROWS_AT) + (group * T::BLOCKS + block) * 64 + row;
 
 #pragma unroll 1
-        for (int t = thread / 16; t < T::PLAIN_TOKENS; t += WARPGROUP / 16) {
+        for (int t = tid / 16; t < T::PLAIN_TOKENS; t += WARPGROUP / 16) {
             const float4 sums = *(const float4 *)(spread + t * T::PLAIN_PITCH + row);
             const int at_token = at.token + token + t;
             float z[4] = {sums.x, sums.y, sums.z, sums.w};
@@ -176,7 +222,7 @@ template <class T> struct Store {
 #pragma unroll
                 for (int i = 1; i < 16; i *= 2)
                     largest = max(largest, __shfl_xor_sync(0xffffffffu, largest, i));
-                if (thread % 16 == 0 && at_token < e.t)
+                if (tid % 16 == 0 && at_token < e.t)
                     atomicMax(&e.absmax[at_token], largest);
             }
         }
@@ -233,8 +279,18 @@ template <class T> struct Store {
             return write<SCALED>(d);
         case RESIDUAL:
             return write<RESIDUAL>(d);
+        case TURNED:
+            return write<TURNED>(d);
+        case MIXED:
+            return write<MIXED>(d);
+        case GATED:
+            return write<GATED>(d);
         case LINEAR_8:
             return write<LINEAR_8>(d);
+        case MIXED_8:
+            return write<MIXED_8>(d);
+        case GATED_8:
+            return write<GATED_8>(d);
         default:
             return write_spread(d);
         }

@@ -115,6 +115,8 @@ struct Tile {
     static constexpr int FACTORS_EMPTY_AT = FACTORS_FULL_AT + 8;
     static constexpr int SHARED_BYTES = FACTORS_EMPTY_AT + 8;
     static constexpr int CHUNKS = TOKENS / CHUNK;
+    /* Of transposed y a chunk leaves as boxes of so many tokens by 64 rows of w. */
+    static constexpr int TURNED_TOKENS = CHUNK % 32 == 0 ? 32 : 16;
     static_assert(SHARED_BYTES <= 232448, "a CTA has 227 KiB of shared memory");
     static_assert(BLOCKS * CHUNKS % BUFFERS == 0, "a chunk has the same buffer in every tile");
     static_assert(TOKENS % CHUNK == 0 && CHUNK % 16 == 0 && TOKENS % PLAIN_TOKENS == 0, "");
@@ -124,8 +126,8 @@ struct Tile {
 extern __shared__ __align__(1024) uint8_t memory[];
 
 struct Params {
-    CUtensorMap x_map;        /* [t, k], box box_rows x 128 bytes, 128-byte swizzle */
-    CUtensorMap y_map;        /* [t, n], box CHUNK x y_row_bytes; unused by the plain store */
+    CUtensorMap x_map; /* [t, k], box box_rows x 128 bytes, 128-byte swizzle */
+    CUtensorMap y_map; /* [t, n], box CHUNK x y_row_bytes; TURNED: [n, t], box 64 x 64 bytes */
     CUtensorMap residual_map; /* likewise; unused where there is none */
     const uint8_t *w;         /* image blocks [row_blocks][k_blocks] */
     int32_t box_rows;         /* of x_map; tokens of a tile are a multiple of it, or fewer */
@@ -133,6 +135,7 @@ struct Params {
     int32_t clusters_n, clusters_t; /* grid of cluster tiles */
     int32_t share_x;                /* 1: a cluster is two tiles along n; 0: along t */
     int32_t kind;                   /* Kind */
+    uint32_t flags;                 /* Flag bits */
     tmsi_epilogue epilogue;
 };
 
