@@ -1,6 +1,7 @@
 /* Prices of GPU kernels from rows of JSON: what `tamis tune --json` or `bench_gpu tiles` printed.
  *
  *     bench_fit DEVICE PROCESSORS < rows.jsonl
+ *     bench_fit DEVICE PROCESSORS table < rows.jsonl     judges the library's own prices instead
  *
  * prints rows for src/spmm/cuda/tuning/<chip>.def, each with how far the model is off its times
  * (root of the mean square), and at the end how much longer than the fastest the chosen kernels
@@ -177,8 +178,8 @@ static void judge(void) {
 int main(int argc, char **argv) {
     tmsi_tuning tuning;
 
-    if (argc != 3) {
-        fprintf(stderr, "usage: bench_fit DEVICE PROCESSORS < rows.jsonl\n");
+    if (argc < 3 || argc > 4) {
+        fprintf(stderr, "usage: bench_fit DEVICE PROCESSORS [table] < rows.jsonl\n");
         return 2;
     }
     snprintf(hardware.name, sizeof hardware.name, "%s", argv[1]);
@@ -186,8 +187,14 @@ int main(int argc, char **argv) {
     table = tmsi_spmm_table_of(&hardware);
     tmsi_tuning_fill(&hardware, &tuning);
     read_rows();
-    for (int32_t i = 0; i < table.count; i++)
+    for (int32_t i = 0; argc == 3 && i < table.count; i++)
         fit_kernel(i, tuning.price[i]);
+    for (int i = 0; argc == 4 && i < row_count; i++) {
+        const tms_spmm_problem problem = problem_of(&rows[i]);
+
+        rows[i].modelled_us =
+            tmsi_spmm_cost(rows[i].kernel, &problem, rows[i].t, &hardware, &tuning);
+    }
     if (row_count > 0)
         judge();
     return row_count > 0 ? 0 : 1;

@@ -42,6 +42,18 @@ static void fit_finds_the_prices_that_made_the_times(void **state) {
                      price[i], truth[i]);
 }
 
+/* A prior of 0 for memory hides that some products are bound by it. */
+static void memory_is_found_though_it_was_free_before(void **state) {
+    const double prior[TMSI_TERM_COUNT] = {1, 1, 1, 0, 1, 0};
+    tmsi_sample samples[SAMPLES];
+    double price[TMSI_TERM_COUNT];
+
+    (void)state;
+    make_samples(samples);
+    assert_true(tmsi_fit(samples, SAMPLES, prior, price) < 0.02);
+    assert_true(fabs(price[TMSI_TERM_MEMORY] - truth[TMSI_TERM_MEMORY]) < 0.05);
+}
+
 static void price_that_no_sample_depends_on_stays(void **state) {
     const double prior[TMSI_TERM_COUNT] = {1, 1, 1, 1, 3.25, 0};
     tmsi_sample samples[SAMPLES];
@@ -80,6 +92,7 @@ static void no_price_is_negative(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(fit_finds_the_prices_that_made_the_times),
+        cmocka_unit_test(memory_is_found_though_it_was_free_before),
         cmocka_unit_test(price_that_no_sample_depends_on_stays),
         cmocka_unit_test(no_price_is_negative),
     };

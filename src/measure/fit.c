@@ -102,22 +102,43 @@ static double error_of(const tmsi_sample *samples, int64_t count, const double p
     return count > 0 ? sqrt(sum / (double)count) : 0.0;
 }
 
-double tmsi_fit(const tmsi_sample *samples, int64_t count, const double prior[TMSI_TERM_COUNT],
-                double out[TMSI_TERM_COUNT]) {
-    double price[N], best_error;
+/* Turns from a start; the best of them, where it is better than what *best_error tells of out. */
+static void descend(const tmsi_sample *samples, int64_t count, const double prior[N],
+                    const double start[N], double *best_error, double out[N]) {
+    double price[N];
 
-    memcpy(price, prior, sizeof price);
-    memcpy(out, prior, sizeof price);
-    best_error = error_of(samples, count, price);
+    memcpy(price, start, sizeof price);
     for (int i = 0; i < TURNS; i++) { /* sides may swap for ever: the best turn counts */
         double error;
 
         turn(samples, count, prior, price);
         error = error_of(samples, count, price);
-        if (error >= best_error)
+        if (error >= *best_error)
             continue;
-        best_error = error;
+        *best_error = error;
         memcpy(out, price, sizeof price);
     }
+}
+
+/* What a megabyte costs at most, if no sample was faster than its memory. */
+static double memory_bound(const tmsi_sample *samples, int64_t count) {
+    double least = INFINITY;
+
+    for (int64_t s = 0; s < count; s++)
+        if (samples[s].terms[TMSI_TERM_MEMORY] > 0.0)
+            least = fmin(least, samples[s].us / samples[s].terms[TMSI_TERM_MEMORY]);
+    return isfinite(least) ? least : 0.0;
+}
+
+double tmsi_fit(const tmsi_sample *samples, int64_t count, const double prior[TMSI_TERM_COUNT],
+                double out[TMSI_TERM_COUNT]) {
+    double start[N], best_error = error_of(samples, count, prior);
+
+    memcpy(out, prior, sizeof start);
+    descend(samples, count, prior, prior, &best_error, out);
+    /* Memory that costs nothing binds nothing, and would never be found to cost something. */
+    memcpy(start, prior, sizeof start);
+    start[TMSI_TERM_MEMORY] = memory_bound(samples, count);
+    descend(samples, count, prior, start, &best_error, out);
     return best_error;
 }
