@@ -42,6 +42,14 @@ static void few_tiles_are_split_along_k(void **state) {
     assert_int_equal(tmsi_nm24_few_grid_of(1280, 16, 20, 64, 16, PROCESSORS).split, 5);
 }
 
+/* Tiles of which a multiprocessor runs one: 32 clusters of 4 do not fit an H100 at once, 32 of 3
+ * do.
+ */
+static void clusters_that_do_not_fit_are_not_chosen(void **state) {
+    (void)state;
+    assert_int_equal(tmsi_nm24_few_grid_of(4096, 128, 64, 128, 128, PROCESSORS).split, 3);
+}
+
 /* 130 tokens are two tiles of 72 and 58, not of 128 and 2. */
 static void tokens_are_cut_into_equal_tiles(void **state) {
     const tmsi_nm24_few_grid grid = tmsi_nm24_few_grid_of(4096, 130, 64, 128, 128, PROCESSORS);
@@ -55,6 +63,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(grid_covers_the_product_once),
         cmocka_unit_test(few_tiles_are_split_along_k),
+        cmocka_unit_test(clusters_that_do_not_fit_are_not_chosen),
         cmocka_unit_test(tokens_are_cut_into_equal_tiles),
     };
 

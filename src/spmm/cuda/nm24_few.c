@@ -1,6 +1,7 @@
 /* The columns of nm24_few.def: at what cost these kernels compute a product, and on what grid. */
 #include "spmm/cuda/nm24_few.h"
 
+#include "base/dtype.h"
 #include "base/memory.h"
 #include "spmm/kernel.h"
 #include "spmm/problem.h"
@@ -14,8 +15,18 @@ enum { OVERHEAD_BLOCKS = 6 };
  * 144 us, where 68 were modelled; a whole ViT-L at t 50432 took 104 ms instead of some 53. */
 enum { MANY_WAVES = 4, MANY_WAVES_FACTOR = 2 };
 
-static int64_t waves_of(int64_t ctas, int64_t processors) {
-    return tmsi_div_up(ctas, tmsi_max(processors, 1));
+/* Clusters of 1, 2 ... CTAs that an H100 with 132 multiprocessors runs at once, if each has one of
+ * them: those of a cluster share a part of the chip, and some parts have 14, some 18. Two a
+ * multiprocessor leave hardly a gap. (cudaOccupancyMaxActiveClusters.) */
+static const int64_t clusters_at_once[TMSI_NM24_FEW_SPLIT_MAX] = {132, 66, 39, 30, 22, 17, 15, 15};
+enum { MEASURED_PROCESSORS = 132 };
+
+static int64_t waves_of(int64_t tiles, int32_t split, int64_t tokens, int64_t processors) {
+    const int64_t most = tmsi_nm24_few_is_alone(tokens) ? clusters_at_once[split - 1] * split *
+                                                              processors / MEASURED_PROCESSORS
+                                                        : processors;
+
+    return tmsi_div_up(tiles * split, tmsi_max(most, 1));
 }
 
 tmsi_nm24_few_grid tmsi_nm24_few_grid_of(int64_t n, int64_t t, int64_t blocks, int64_t rows,
@@ -28,7 +39,7 @@ tmsi_nm24_few_grid tmsi_nm24_few_grid_of(int64_t n, int64_t t, int64_t blocks, i
     grid.tiles_t = tmsi_div_up(t, grid.tokens);
     grid.split = 1;
     for (int32_t split = 1; split <= TMSI_NM24_FEW_SPLIT_MAX && split <= blocks; split++) {
-        const int64_t length = waves_of(grid.tiles_n * grid.tiles_t * split, processors) *
+        const int64_t length = waves_of(grid.tiles_n * grid.tiles_t, split, tokens, processors) *
                                (tmsi_div_up(blocks, split) + OVERHEAD_BLOCKS);
 
         if (length < best) {
@@ -39,19 +50,36 @@ tmsi_nm24_few_grid tmsi_nm24_few_grid_of(int64_t n, int64_t t, int64_t blocks, i
     return grid;
 }
 
+/* Of weights and activations that stay in the L2 cache from call to call, so much counts. */
+static const double cached_share = 0.6, cache_share = 0.8;
+
+/* Megabytes of the image, of x and of y. */
+static double megabytes_of(const tms_spmm_problem *problem, int64_t t,
+                           const tmsi_hardware *hardware) {
+    const double element = (double)tmsi_dtype_bytes(problem->x_type);
+    const double n = (double)problem->n, k = (double)problem->k, tokens = (double)t;
+    const double bytes = n * k * (0.5 * element + 0.125) + tokens * k * element +
+                         tokens * n * (double)tmsi_dtype_bytes(problem->y_type);
+
+    return 1e-6 * bytes * (bytes < cache_share * (double)hardware->l2_bytes ? cached_share : 1.0);
+}
+
 /* A launch, then waves of CTAs over the multiprocessors: each so long a block of k of its share,
  * and so long on top to begin, to add up and to store. */
 static void count_terms(const tms_spmm_problem *problem, int64_t t, const tmsi_hardware *hardware,
                         int64_t rows, int64_t tokens, double out[TMSI_TERM_COUNT]) {
-    const int64_t blocks = tmsi_div_up(problem->k, 64);
+    const int64_t depth = 128 / (int64_t)tmsi_dtype_bytes(problem->x_type);
+    const int64_t blocks = tmsi_div_up(problem->k, depth);
     const tmsi_nm24_few_grid grid =
         tmsi_nm24_few_grid_of(problem->n, t, blocks, rows, tokens, hardware->processors);
-    const int64_t count = waves_of(grid.tiles_n * grid.tiles_t * grid.split, hardware->processors);
+    const int64_t count =
+        waves_of(grid.tiles_n * grid.tiles_t, grid.split, tokens, hardware->processors);
     const double waves = (double)(count > MANY_WAVES ? count * MANY_WAVES_FACTOR : count);
 
     out[TMSI_TERM_LAUNCH] = 1.0;
     out[TMSI_TERM_BLOCK] = waves * (double)tmsi_div_up(blocks, grid.split);
     out[TMSI_TERM_TILE] = waves;
+    out[TMSI_TERM_MEMORY] = megabytes_of(problem, t, hardware);
 }
 
 #define NM24_FEW_COST(rows, tokens)                                                                \

@@ -2,6 +2,7 @@
 #ifndef TAMIS_SPMM_CUDA_NM24_FEW_H
 #define TAMIS_SPMM_CUDA_NM24_FEW_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #ifdef __cplusplus
@@ -17,6 +18,12 @@ typedef struct tmsi_nm24_few_grid {
     int32_t tokens; /* of a tile: t in equal parts, rounded up to a multiple of 8 */
     int32_t split;
 } tmsi_nm24_few_grid;
+
+/* Whether a multiprocessor has the registers and the shared memory of one CTA of such tiles only,
+ * or of two. */
+static inline bool tmsi_nm24_few_is_alone(int64_t tokens) {
+    return tokens >= 96;
+}
 
 /* The grid for tiles of `rows` by at most `tokens`, with `blocks` blocks of k, on a GPU of so many
  * multiprocessors. It depends on nothing else: so do the bits of y. */

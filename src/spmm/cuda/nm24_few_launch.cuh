@@ -99,6 +99,7 @@ done:
 }
 
 template <class T> tms_status launch(const tmsi_spmm_run &run, const char *name) {
+    static_assert(T::CTAS == (T::TOKENS >= 96 ? 1 : 2), "as tmsi_nm24_few_is_alone says");
     const tms_spmm_problem &problem = *run.problem;
     const int processors = run.context->cuda->processors;
     const tmsi_nm24_few_grid grid =
