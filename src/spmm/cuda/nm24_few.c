@@ -10,10 +10,10 @@
 /* What a CTA costs beyond its blocks of k, in such blocks: to begin, to add up, to store. */
 enum { OVERHEAD_BLOCKS = 6 };
 
-/* Prices are of few waves. Of many, each takes twice as long as they say, since CTAs do not stay
- * and nothing overlaps: H100, 2026-11-25, k 1024, n 3072, t 8192, tiles of 128 x 128 in 12 waves:
- * 144 us, where 68 were modelled; a whole ViT-L at t 50432 took 104 ms instead of some 53. */
-enum { MANY_WAVES = 4, MANY_WAVES_FACTOR = 2 };
+/* CTAs do not stay: where there is more than one wave, each takes so much longer. And a step takes
+ * the time of so many tokens more than it has. Fitted to an H100's times at T = 1 .. 8192. */
+static const double later_waves = 1.3;
+enum { STEP_TOKENS = 8 };
 
 /* Clusters of 1, 2 ... CTAs that an H100 with 132 multiprocessors runs at once, if each has one of
  * them: those of a cluster share a part of the chip, and some parts have 14, some 18. Two a
@@ -74,7 +74,9 @@ static void count_terms(const tms_spmm_problem *problem, int64_t t, const tmsi_h
         tmsi_nm24_few_grid_of(problem->n, t, blocks, rows, tokens, hardware->processors);
     const int64_t count =
         waves_of(grid.tiles_n * grid.tiles_t, grid.split, tokens, hardware->processors);
-    const double waves = (double)(count > MANY_WAVES ? count * MANY_WAVES_FACTOR : count);
+    /* Tiles are as wide as the tokens that there are. */
+    const double share = ((double)grid.tokens + STEP_TOKENS) / ((double)tokens + STEP_TOKENS);
+    const double waves = share * (double)count * (count > 1 ? later_waves : 1.0);
 
     out[TMSI_TERM_LAUNCH] = 1.0;
     out[TMSI_TERM_BLOCK] = waves * (double)tmsi_div_up(blocks, grid.split);
