@@ -199,7 +199,7 @@ __device__ inline void finish_piece(const tmsi_epilogue &e, const float *sums, i
  * row], by all threads of the CTA, which run along y's rows. One function for all kernels of a
  * file: it is long, and runs once a tile. */
 __device__ inline void finish(const tmsi_epilogue &e, bool has_pieces, const float *sums,
-                                    int row_bits, int tokens, int n, int t) {
+                              int row_bits, int tokens, int n, int t) {
     const int step_bits = e.is_gated ? 1 : 0, column_bits = row_bits - step_bits;
     const int pitch = (1 << row_bits) + 4;
 
