@@ -11,8 +11,9 @@
 enum { OVERHEAD_BLOCKS = 6 };
 
 /* CTAs do not stay: where there is more than one wave, each takes so much longer. And a step takes
- * the time of so many tokens more than it has. Fitted to an H100's times at T = 1 .. 8192. */
-static const double later_waves = 1.3;
+ * the time of so many tokens more than it has, but no less than a share of a full one's: w comes
+ * all the same. Fitted to an H100's times at T = 1 .. 8192. */
+static const double later_waves = 1.3, least_share = 0.75;
 enum { STEP_TOKENS = 8 };
 
 /* Clusters of 1, 2 ... CTAs that an H100 with 132 multiprocessors runs at once, if each has one of
@@ -75,7 +76,8 @@ static void count_terms(const tms_spmm_problem *problem, int64_t t, const tmsi_h
     const int64_t count =
         waves_of(grid.tiles_n * grid.tiles_t, grid.split, tokens, hardware->processors);
     /* Tiles are as wide as the tokens that there are. */
-    const double share = ((double)grid.tokens + STEP_TOKENS) / ((double)tokens + STEP_TOKENS);
+    const double filled = ((double)grid.tokens + STEP_TOKENS) / ((double)tokens + STEP_TOKENS);
+    const double share = filled > least_share ? filled : least_share;
     const double waves = share * (double)count * (count > 1 ? later_waves : 1.0);
 
     out[TMSI_TERM_LAUNCH] = 1.0;
