@@ -15,22 +15,24 @@ namespace nm24 {
 
 /* What a fused epilogue does; one is compiled for each that is worth it, so that only its own
  * instructions stand in the loop over the accumulators (with branches in one loop, plain 1280-deep
- * products took 20 % longer). All but LINEAR apply scale_t. What none of them does is computed in
- * pieces of rows that lie in shared memory, 2 to 3 times as long where k is 1280. */
+ * products took 20 % longer). Kernels of 8-bit types apply scale_t in all but LINEAR, since they
+ * seldom go without; in those of 16 bits it would cost gelu 7 %. What none of them does is computed
+ * in pieces of rows that lie in shared memory, 2 to 3 times as long where k is 1280. */
 enum Kind {
-    ANY,      /* any y, element by element */
-    PIECES,   /* four neighbours of a row of y at a time: everything, where rows are aligned */
-    LINEAR,   /* scale_n, bias; y in the kernel's own 16-bit type */
-    SCALED,   /* ... and scale_t */
-    RELU,     /* ... and relu */
-    SMOOTH,   /* ... and gelu or silu */
-    RESIDUAL, /* SCALED and residual */
-    TURNED,   /* SCALED, y transposed */
-    MIXED,    /* SCALED, any activation, absmax_t; y in bf16 or f16 */
-    GATED,    /* the same with a gate */
-    LINEAR_8, /* SCALED, y in i8 or e4m3 */
-    MIXED_8,  /* LINEAR_8, any activation, absmax_t */
-    GATED_8   /* the same with a gate */
+    ANY,         /* any y, element by element */
+    PIECES,      /* four neighbours of a row of y at a time: everything, where rows are aligned */
+    LINEAR,      /* scale_n, bias; y in the kernel's own 16-bit type */
+    SCALED,      /* ... and scale_t */
+    RELU,        /* LINEAR and relu */
+    SMOOTH,      /* LINEAR and gelu or silu */
+    RESIDUAL,    /* LINEAR and residual */
+    TURNED,      /* LINEAR, y transposed */
+    LINEAR_I8,   /* LINEAR, y in i8 */
+    LINEAR_E4M3, /* LINEAR, y in e4m3 */
+    MIXED,       /* SCALED, any activation, absmax_t; y in bf16 or f16 */
+    GATED,       /* the same with a gate */
+    MIXED_8,     /* SCALED, any activation, absmax_t; y in i8 or e4m3 */
+    GATED_8      /* the same with a gate */
 };
 
 __host__ __device__ constexpr bool has_branches(int kind) {
@@ -40,7 +42,7 @@ __host__ __device__ constexpr bool is_gated(int kind) {
     return kind == GATED || kind == GATED_8;
 }
 __host__ __device__ constexpr bool is_8_bit(int kind) {
-    return kind == LINEAR_8 || kind == MIXED_8 || kind == GATED_8;
+    return kind >= LINEAR_I8 && kind != MIXED && kind != GATED;
 }
 /* Bytes of a token in the buffer in which 64 rows of w wait for the copy engine, and the width of
  * its swizzle. (TURNED has rows of w there.) */
@@ -114,9 +116,12 @@ struct Finish {
     int lane;
 };
 
-/* z of eight sums, as KIND has them: h = z/2 for SMOOTH. token: in the tile. */
-template <int KIND, class Sum>
+/* z of eight sums, as KIND has them: h = z/2 for SMOOTH. token: in the tile; IS_SCALED: in a kernel
+ * of an 8-bit type. */
+template <int KIND, bool IS_SCALED, class Sum>
 __device__ inline void scale(const Finish &f, const Sum *d, int token, float (&z)[8]) {
+    constexpr bool HAS_SCALE =
+        has_branches(KIND) || KIND == SCALED || (IS_SCALED && KIND != LINEAR);
     Rows rows = f.rows;
 
     if (has_branches(KIND))
@@ -124,7 +129,7 @@ __device__ inline void scale(const Finish &f, const Sum *d, int token, float (&z
 #pragma unroll
     for (int i = 0; i < 8; i++)
         z[i] = to_float(d[i]);
-    if (KIND != LINEAR) {
+    if (HAS_SCALE) {
         float near[2], far[2];
 
         tmsi_load_shared_f32x2(f.scales + token * 4, near);
@@ -209,13 +214,15 @@ __device__ inline void gate(const Finish &f, const float (&z)[8], float (&value)
 }
 
 /* 16-bit y. token: in the tile; at: where stmatrix will write, and a residual lies. */
-template <int KIND, bool IS_BF16, class Sum>
+template <int KIND, class Element, class Sum>
 __device__ inline void finish_16(const Finish &f, const Sum *d, int token, uint32_t at,
                                  uint32_t (&packed)[4]) {
+    constexpr bool IS_BF16 = Element::Y_IS_BF16;
     const bool is_bf16 = KIND == MIXED ? (f.flags & Y_IS_BF16) != 0 : IS_BF16;
     float z[8];
+    uint32_t m[4];
 
-    scale<KIND>(f, d, token, z);
+    scale<KIND, Element::BYTES == 1>(f, d, token, z);
     if (KIND == SMOOTH) {
 #pragma unroll
         for (int i = 0; i < 8; i++)
@@ -223,12 +230,7 @@ __device__ inline void finish_16(const Finish &f, const Sum *d, int token, uint3
     }
     if (KIND == MIXED) {
         activate(f.e, f.flags, z);
-        if (f.flags & HAS_ABSMAX) {
-            uint32_t m[4];
-
-            magnitudes_of(z, m);
-            keep_largest(f, m, token);
-        }
+        magnitudes_of(z, m);
     }
     if (KIND == RESIDUAL) {
         tmsi_ldmatrix_x4_trans(at, packed);
@@ -241,16 +243,18 @@ __device__ inline void finish_16(const Finish &f, const Sum *d, int token, uint3
         packed[i] = KIND != RELU ? tmsi_pack_16(z[2 * i], z[2 * i + 1], is_bf16)
                     : IS_BF16    ? tmsi_cvt_rn_relu_bf16x2(z[2 * i], z[2 * i + 1])
                                  : tmsi_cvt_rn_relu_f16x2(z[2 * i], z[2 * i + 1]);
+    if (KIND == MIXED && (f.flags & HAS_ABSMAX)) /* last: fewer registers are taken by now */
+        keep_largest(f, m, token);
 }
 
 /* Bytes: packed[0] and [1] are what trade_bytes gives. */
-template <int KIND, class Sum>
+template <int KIND, class Element, class Sum>
 __device__ inline void finish_8(const Finish &f, const Sum *d, int token, uint32_t (&packed)[4]) {
-    const bool is_integer = f.e.y_type == TMS_I8;
+    const bool is_integer = KIND == MIXED_8 ? f.e.y_type == TMS_I8 : KIND == LINEAR_I8;
     float z[8];
     uint32_t m[4];
 
-    scale<KIND>(f, d, token, z);
+    scale<KIND, Element::BYTES == 1>(f, d, token, z);
     if (KIND == MIXED_8) {
         activate(f.e, f.flags, z);
         magnitudes_of(z, m);
@@ -260,18 +264,18 @@ __device__ inline void finish_8(const Finish &f, const Sum *d, int token, uint32
         z[i] *= f.e.inverse_y;
     trade_bytes(tmsi_pack_8(z[0], z[1], z[4], z[5], is_integer),
                 tmsi_pack_8(z[2], z[3], z[6], z[7], is_integer), f.lane, packed);
-    if (KIND == MIXED_8 && (f.flags & HAS_ABSMAX)) /* last: fewer registers are taken by now */
+    if (KIND == MIXED_8 && (f.flags & HAS_ABSMAX))
         keep_largest(f, m, token);
 }
 
 /* Gated values: 16 bit, packed[0] and [1] are column g's pairs; or 8 bit, packed[0] the four bytes
  * of this lane's own column, g/2 or, of odd g, 4 + g/2. */
-template <int KIND, class Sum>
+template <int KIND, class Element, class Sum>
 __device__ inline void finish_gated(const Finish &f, const Sum *d, int token,
                                     uint32_t (&packed)[4]) {
     float z[8], value[4];
 
-    scale<KIND>(f, d, token, z);
+    scale<KIND, Element::BYTES == 1>(f, d, token, z);
     gate(f, z, value);
     if (f.flags & HAS_ABSMAX) {
         uint32_t m[4];

@@ -21,34 +21,41 @@ inline bool is_storable(const tmsi_epilogue &e) {
            tmsi_is_copyable(e.y, e.ldy, e.y_type);
 }
 
-/* The epilogue in registers that would serve a call, were y storable; own: the 16-bit y of most. */
-inline int choose_registers(const tmsi_epilogue &e, tms_dtype own) {
+/* The epilogue in registers that would serve a call, were y storable. own: the 16-bit y of most;
+ * is_scaled: whether they all apply scale_t. */
+inline int choose_registers(const tmsi_epilogue &e, tms_dtype own, bool is_scaled) {
     const bool is_8_bit = tmsi_spmm_is_scaled(e.y_type);
+    const bool is_bare = e.scale_t == NULL || is_scaled; /* of what a kind does not apply */
     const bool is_linear = e.activation == TMS_ACT_NONE && e.absmax == NULL;
 
     if (e.y_type == TMS_F32)
         return ANY;
-    if (e.y_order == TMS_ORDER_NT)
-        return is_linear && e.residual == NULL && !e.is_gated && e.y_type == own ? TURNED : ANY;
-    if (e.residual != NULL)
-        return is_linear && !e.is_gated && e.y_type == own &&
-                       tmsi_is_copyable(e.residual, e.ldr, e.y_type)
-                   ? RESIDUAL
-                   : ANY;
+    if (e.y_order == TMS_ORDER_NT || e.residual != NULL) {
+        if (!is_linear || !is_bare || e.is_gated || e.y_type != own ||
+            (e.y_order == TMS_ORDER_NT && e.residual != NULL))
+            return ANY;
+        if (e.residual == NULL)
+            return TURNED;
+        return tmsi_is_copyable(e.residual, e.ldr, e.y_type) ? RESIDUAL : ANY;
+    }
     if (e.is_gated)
         return is_8_bit ? GATED_8 : GATED;
     if (is_8_bit)
-        return is_linear ? LINEAR_8 : MIXED_8;
+        return !is_linear || !is_bare ? MIXED_8 : e.y_type == TMS_I8 ? LINEAR_I8 : LINEAR_E4M3;
     if (e.absmax != NULL || e.y_type != own || e.activation == TMS_ACT_RELU2)
         return MIXED;
     if (is_linear)
         return e.scale_t != NULL ? SCALED : LINEAR;
+    if (!is_bare)
+        return MIXED;
     return e.activation == TMS_ACT_RELU ? RELU : SMOOTH;
 }
 
-/* The epilogue that serves a call. */
-inline int choose_kind(const tmsi_epilogue &e, tms_dtype own) {
-    const int kind = is_storable(e) ? choose_registers(e, own) : ANY;
+/* The epilogue that serves a call of a kernel of that type. */
+template <class Element> int choose_kind(const tmsi_epilogue &e) {
+    const int kind = is_storable(e) ? choose_registers(e, Element::Y_IS_BF16 ? TMS_BF16 : TMS_F16,
+                                                       Element::BYTES == 1)
+                                    : ANY;
 
     return kind == ANY && tmsi_epilogue_has_pieces(e) ? PIECES : kind;
 }
@@ -123,7 +130,7 @@ template <class T> tms_status launch(const tmsi_spmm_run &run, const char *name)
     p.share_x = grid.shares_x;
     p.box_rows = choose_box(run.args->t, T::TOKENS);
     p.epilogue = tmsi_make_epilogue(run);
-    p.kind = choose_kind(p.epilogue, T::Element::Y_IS_BF16 ? TMS_BF16 : TMS_F16);
+    p.kind = choose_kind<typename T::Element>(p.epilogue);
     p.flags = make_flags(p.epilogue);
     TMS_TRY(make_maps<T>(run, &p));
     TMS_TRY(tmsi_clear_absmax(run));

@@ -121,11 +121,11 @@ template <class T> struct Store {
         uint32_t packed[4];
 
         if (is_gated(KIND))
-            finish_gated<KIND>(f, d, token, packed);
+            finish_gated<KIND, Element>(f, d, token, packed);
         else if (is_8_bit(KIND))
-            finish_8<KIND>(f, d, token, packed);
+            finish_8<KIND, Element>(f, d, token, packed);
         else
-            finish_16<KIND, Element::Y_IS_BF16>(f, d, token, to, packed);
+            finish_16<KIND, Element>(f, d, token, to, packed);
         if (KIND == TURNED) {
             tmsi_stmatrix_x4(to, packed[0], packed[1], packed[2], packed[3]);
         } else if (y_row_bytes(KIND) == 128) {
@@ -285,8 +285,10 @@ template <class T> struct Store {
             return write<MIXED>(d);
         case GATED:
             return write<GATED>(d);
-        case LINEAR_8:
-            return write<LINEAR_8>(d);
+        case LINEAR_I8:
+            return write<LINEAR_I8>(d);
+        case LINEAR_E4M3:
+            return write<LINEAR_E4M3>(d);
         case MIXED_8:
             return write<MIXED_8>(d);
         case GATED_8:
