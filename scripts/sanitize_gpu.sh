@@ -4,8 +4,9 @@
 #     sanitize_gpu.sh BUILD/test_gpu [options and groups of test_gpu]
 #
 # The tests' own kernels (namespace ground) are left alone: they are slow under a tool, and judge.
-# racecheck gets the kernels without clusters: it does not follow arrivals at a barrier of another CTA
-# of a cluster, by which stages are freed, and so calls every stage that is filled again a race.
+# racecheck gets the kernels without mbarriers. Accesses that these order it calls races: the ring's in
+# a build without clusters too, and those to factors that one warp writes and a full and an empty
+# barrier of the same CTA hand over.
 set -u
 test_gpu=$1
 shift
