@@ -140,7 +140,7 @@ def few_table(rows):
 
 
 def fused_table(rows):
-    """Cycles and microseconds over the plain product's, geometric means over shapes."""
+    """Cycles over the plain product's, geometric means over shapes."""
     plain, others, copies = {}, {}, {}
     for row in rows:
         shape = (row["dtype"], row["t"], row["k"], row["n"])
@@ -153,19 +153,17 @@ def fused_table(rows):
                 others.setdefault((row["dtype"], row["epilogue"]), {})[shape] = row
     lines = []
     for (dtype, epilogue), cells in others.items():
-        both = [(row, plain[shape]) for shape, row in cells.items()
-                if shape in plain and row["cycles"] and plain[shape]["cycles"]]
-        if both:
-            lines.append((dtype, epilogue, number(geomean([a["cycles"] / b["cycles"]
-                                                           for a, b in both]), 3),
-                          number(geomean([a["us"] / b["us"] for a, b in both]), 3),
-                          str(len(both))))
-    allowed = [1 + row["us"] / plain[shape]["us"] / 2 for shape, row in copies.items()
-               if shape in plain]
-    text = markdown(("type", "epilogue", "× cycles", "× µs", "shapes"), "llrrr", lines)
+        ratios = [row["cycles"] / plain[shape]["cycles"] for shape, row in cells.items()
+                  if shape in plain and row["cycles"] and plain[shape]["cycles"]]
+        if ratios:
+            lines.append((dtype, epilogue, number(geomean(ratios), 3),
+                          f"{min(ratios):.3f}–{max(ratios):.3f}", str(len(ratios))))
+    allowed = [1 + row["cycles"] / plain[shape]["cycles"] / 2 for shape, row in copies.items()
+               if shape in plain and row["cycles"] and plain[shape]["cycles"]]
+    text = markdown(("type", "epilogue", "× cycles", "from, to", "shapes"), "llrrr", lines)
     if allowed:
-        text += (f"\nReading a residual of 2·T·N bytes at the speed of a copy (which also writes "
-                 f"them) alone makes {geomean(allowed):.3f} of the plain product's µs.\n")
+        text += (f"\nReading a residual's 2·T·N bytes at the speed of the GPU's own copy (half of a "
+                 f"copy's cycles) would make {geomean(allowed):.3f}.\n")
     return text + "\n" + note_of(rows)
 
 

@@ -1,6 +1,7 @@
 /* Sustained state: a Hopper card under matrix load runs into its power cap, so the last 100 ms
  * decide its clock. All candidates are warmed, then take turns of some ms, of which the last two
- * thirds count, and the first turn goes round. Each replays a graph of several runs, so that what a
+ * thirds count; the first turn goes round, and every second round runs backwards, so that nobody
+ * always follows the same neighbour. Each replays a graph of several runs, so that what a
  * launch costs the host does not count.
  *
  * Cycles are counted outside the product: a stamp on every multiprocessor before and behind a batch
@@ -155,7 +156,8 @@ void bench_measure(bench *self) {
             loop(self, &self->candidates[i], 30.0);
     for (int round = 0; round < rounds; round++)
         for (int i = 0; i < self->count; i++) {
-            bench_candidate *who = &self->candidates[(round + i) % self->count];
+            const int turn = (round + i) % self->count;
+            bench_candidate *who = &self->candidates[round % 2 ? self->count - 1 - turn : turn];
 
             if (who->is_lost)
                 continue;

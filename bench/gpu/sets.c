@@ -120,6 +120,10 @@ void bench_fused_set(bench *self) {
             bench_product_open(self, self->options.types[type], fused[i][0], fused[i][1],
                                fused[i][2]);
             fuse(self, self->options.types[type]);
+            bench_measure(self);
+            bench_print_rows(self, "sustained");
+            bench_candidates_close(self);
+            /* By itself: the GPU cools down in it, which would be its successor's gain. */
             copy = bench_add(self, "cuda", "copy of 2 t n bytes", TMS_BF16);
             copy->op = "copy";
             copy->steps = copy_residual;
