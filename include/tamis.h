@@ -470,8 +470,8 @@ typedef struct tms_spmm_problem {
     uint32_t epilogue; /* TMS_EPILOGUE_ bits */
     tms_activation activation;
     tms_device device; /* TMS_DEVICE_CUDA: on the context's GPU. There: 2:4 weights (or dense ones,
-                        * by cuBLASLt) in bf16, f16, i8 or e4m3 and x of the same type. e4m3, gate,
-                        * absmax_t, and y in i8 or e4m3 of 2:4 weights want a Hopper GPU (sm90) */
+                        * by cuBLASLt) in bf16, f16, i8 or e4m3 and x of the same type. 2:4 weights
+                        * in e4m3 want a Hopper GPU (sm90) */
 } tms_spmm_problem;
 
 static inline tms_spmm_problem tms_spmm_problem_default(void) {

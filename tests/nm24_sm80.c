@@ -11,6 +11,7 @@
 #include "format/layout/nm24_mma.h"
 #include "spmm/choose.h"
 #include "spmm/cuda/nm24_sm80.h"
+#include "support/images.h"
 #include "support/kernels.h"
 #include "support/matrices.h"
 
@@ -108,22 +109,6 @@ static void check_block(const uint8_t *block, const uint8_t *x, tms_dtype dtype,
         }
 }
 
-static tms_layout layout_of(int64_t k, tms_dtype dtype) {
-    tms_layout layout = {0};
-
-    layout.struct_size = sizeof layout;
-    layout.n = ROWS;
-    layout.k = k;
-    layout.part_count = 1;
-    layout.parts[0].id = TMSI_LAYOUT_NM24_MMA;
-    layout.parts[0].version = tmsi_layouts[TMSI_LAYOUT_NM24_MMA].version;
-    layout.parts[0].format = TMS_FORMAT_NM;
-    layout.parts[0].dtype = (int32_t)dtype;
-    layout.parts[0].keep = 2;
-    layout.parts[0].group = 4;
-    return layout;
-}
-
 static void store(uint8_t *array, tms_dtype dtype, int64_t i, int32_t value) {
     const uint16_t bits =
         dtype == TMS_BF16 ? tmsi_bf16_from_f32((float)value) : tmsi_f16_from_f32((float)value);
@@ -140,7 +125,7 @@ static void check_type(tms_dtype dtype) {
     static uint8_t w_typed[ROWS * 128], x_typed[TOKENS * 128], x_stored[TOKENS * 128];
     static double got[ROWS][TOKENS];
     tms_context *context = test_context(1, 0);
-    const tms_layout layout = layout_of(depth, dtype);
+    const tms_layout layout = test_layout_mma(ROWS, depth, dtype);
     const tms_matrix weight = tms_matrix_dense(dtype, ROWS, depth, w_typed);
     test_random random;
     tms_image image;
