@@ -124,6 +124,20 @@ static void check_cell(tally *self, int64_t cell, const place *at) {
         print_message("%s, cell %" PRId64 ": %s\n", self->kernel->name, cell, message);
 }
 
+/* Whether the options want cell i of a type's. The reduced list has one cell for each epilogue and
+ * type of y, whose shape and tokens go by turns. */
+static bool is_walked(int64_t i, int64_t cell, const place *at) {
+    const int64_t turn = at->epilogue * (int64_t)TEST_COUNT(y_types) + at->y_type;
+
+    if (gpu_option.cell >= 0)
+        return cell == gpu_option.cell;
+    if (!gpu_option.is_reduced)
+        return i % gpu_option.step == 0;
+    return at->shape == 3 * turn % SHAPE_COUNT &&
+           at->tokens == 1 + 5 * turn % ((int64_t)TEST_COUNT(tokens) - 1) &&
+           turn % gpu_option.step == 0;
+}
+
 static void walk_type(tally *self, int type) {
     const int64_t epilogues = test_epilogue_count + (int64_t)TEST_COUNT(more_epilogues);
     const int64_t token_count = (int64_t)TEST_COUNT(tokens), ys = (int64_t)TEST_COUNT(y_types);
@@ -133,7 +147,7 @@ static void walk_type(tally *self, int type) {
         const place at = {type, (int)(i % ys), i / (epilogues * token_count * ys),
                           i / (token_count * ys) % epilogues, i / ys % token_count};
 
-        if (gpu_option.cell >= 0 ? cell == gpu_option.cell : i % gpu_option.step == 0)
+        if (is_walked(i, cell, &at))
             check_cell(self, cell, &at);
     }
 }

@@ -5,8 +5,8 @@
  * Groups: frame, images, kernels, plans; all without one. -k: only kernels with TEXT in their
  * names; -a: only those behind kernel NAME (to go on where a kernel broke the GPU); -d: only x and
  * w of a type (bf16, f16, e4m3, i8); -s: of the axes every STEP-th cell; -c: one cell, as a failure
- * names it; -r: little of everything, for the sanitizers. The seed is that of all tests:
- * TAMIS_TEST_SEED.
+ * names it; -r: little of everything, on small shapes, for the sanitizers. The seed is that of all
+ * tests: TAMIS_TEST_SEED.
  *
  * Without a GPU it says what it did not run and why, and exits with 77; with 70 where the GPU was
  * lost on the way. */
@@ -56,8 +56,6 @@ static void read_options(int argc, char **argv) {
         else
             exit(2);
     }
-    if (gpu_option.is_reduced && gpu_option.step == 1)
-        gpu_option.step = 743; /* no divisor of an axis */
     if (gpu_option.step < 1)
         gpu_option.step = 1;
 }

@@ -10,7 +10,7 @@ typedef struct gpu_options {
     const char *but;    /* not in its name; NULL: any */
     const char *after;  /* only kernels behind this one; NULL: all */
     tms_dtype type;     /* of x and w; TMS_DTYPE_COUNT: any */
-    int64_t step;       /* of the axes, every so many cells are walked */
+    int64_t step;       /* of the axes' cells that are walked, every so many */
     int64_t cell;       /* only this cell; -1: all */
     bool is_reduced;    /* little work a test: for the sanitizers */
 } gpu_options;
@@ -39,6 +39,10 @@ int gpu_test_plans(void);
 int gpu_test_frame(void);
 /* Images built and decoded there (images.c). */
 int gpu_test_images(void);
+
+/* From now on launches of that context fill so many multiprocessors; returns how many before. With
+ * few, persistent CTAs go on to further tiles in small products (processors.cu). */
+int gpu_set_processors(tms_context *context, int processors);
 
 /* Frees what the axes share. */
 void gpu_axes_free(void);
