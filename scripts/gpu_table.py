@@ -4,7 +4,8 @@
     gpu_table.py ROWS.jsonl [FILE.md]    prints the tables, or writes each that FILE has marks for
 
 Marks are lines: <!-- gpu shapes: begin --> and <!-- gpu shapes: end -->; likewise few, fused, blocks,
-host and build. Where a row was measured twice, the later one counts. Standard library only.
+host and build. Only rows that were measured in turns are compared with each other; where the same
+ones were measured twice, the later count. Standard library only.
 """
 import json
 import math
@@ -21,14 +22,37 @@ def geomean(values):
     return math.exp(sum(map(math.log, values)) / len(values))
 
 
-def key_of(row):
-    return (row["op"], row["dtype"], row["t"], row["k"], row["n"], row["who"], row["epilogue"],
-            row["state"], row.get("label") if row["op"] == "block" else None,
-            row["kernel"] if row["op"] == "build" else None)
+def product_of(row):
+    return (row["op"], row["dtype"], row["t"], row["k"], row["n"], row["state"],
+            row.get("label") if row["op"] == "block" else None)
 
 
-def latest(rows):
-    return list({key_of(row): row for row in rows}.values())
+def candidate_of(row):
+    return row["who"], row["epilogue"], row["kernel"] if row["op"] == "build" else None
+
+
+def measurements(rows):
+    """Lists of rows that were measured in turns: bench_gpu prints them one after the other."""
+    lists = []
+    for row in rows:
+        mine = lists[-1] if lists else []
+        if (not mine or product_of(mine[0]) != product_of(row)
+                or candidate_of(row) in map(candidate_of, mine)):
+            lists.append([])
+        lists[-1].append(row)
+    return lists
+
+
+def is_plain(mine):
+    return all(row["epilogue"] == "none" for row in mine)
+
+
+def latest(lists):
+    return list({(product_of(mine[0]), is_plain(mine)): mine for mine in lists}.values())
+
+
+def flat(lists):
+    return [row for mine in lists for row in mine]
 
 
 def floor_cycles(row):
@@ -48,16 +72,20 @@ def rate(row):
 
 def note_of(rows):
     first = rows[0]
-    return (f"{first['device']}, sustained, medians of {first['rounds']} rounds; "
+    clocks = [1e-3 * row["cycles"] / row["us"] for row in rows if row["cycles"]]
+    clock = f" at {min(clocks):.2f} to {max(clocks):.2f} GHz" if clocks else ""
+    return (f"{first['device']}, sustained{clock}, medians of {first['rounds']} rounds; "
             f"{first['versions'].strip()}; commit {first['commit']}; {first['date']}.\n")
 
 
-def by_shape(rows, op, epilogue):
-    """{(t, k, n): {who: row}} of one type."""
+def by_shape(lists, dtype):
+    """{(t, k, n): {who: row}} of plain products."""
     shapes = {}
-    for row in rows:
-        if row["op"] == op and row["epilogue"] == epilogue and row["state"] == "sustained":
-            shapes.setdefault((row["t"], row["k"], row["n"]), {})[row["who"]] = row
+    for mine in lists:
+        first = mine[0]
+        if (first["op"] == "spmm" and first["dtype"] == dtype and first["state"] == "sustained"
+                and is_plain(mine)):
+            shapes[first["t"], first["k"], first["n"]] = {row["who"]: row for row in mine}
     return {shape: who for shape, who in shapes.items() if "tamis" in who}
 
 
@@ -87,16 +115,16 @@ def shape_line(shape, who):
             f"{100 * floor / ours['cycles']:.0f} %" if has_floor else "–", f"`{ours['kernel']}`")
 
 
-def shapes_table(rows):
+def shapes_table(lists):
     """Layers of transformers: square weights at few tokens are another table's."""
     heads = ("T, K, N", "cuBLASLt", "cuSPARSELt", "tamis (TFLOP/s)", "× cuBLASLt", "× cuSPARSELt",
              "of floor", "kernel")
-    text = []
+    text, used = [], []
     for dtype in TYPES:
-        mine = [row for row in rows if row["dtype"] == dtype]
-        shapes = {s: who for s, who in by_shape(mine, "spmm", "none").items() if not is_few(s)}
+        shapes = {s: who for s, who in by_shape(lists, dtype).items() if not is_few(s)}
         if not shapes:
             continue
+        used += [row for who in shapes.values() for row in who.values()]
         lines = [shape_line(shape, who) for shape, who in shapes.items()]
         kept = [who for who in shapes.values()]
         narrow = [who for (_, k, _), who in shapes.items() if k == 1280]
@@ -108,7 +136,7 @@ def shapes_table(rows):
                           mean_of([over(w, "cusparselt") for w in narrow]), "", ""))
         text.append(f"**{dtype}**, µs (dense-equivalent TFLOP/s):\n\n"
                     + markdown(heads, "lrrrrrrl", lines))
-    return "\n".join(text) + "\n" + note_of(rows)
+    return "\n".join(text) + "\n" + (note_of(used) if used else "")
 
 
 def is_few(shape):
@@ -116,15 +144,15 @@ def is_few(shape):
     return k == n and k in (4096, 8192) and (t, k) not in ((4096, 4096), (8192, 8192))
 
 
-def few_table(rows):
+def few_table(lists):
     heads = ("T", "cuBLASLt", "cuSPARSELt", "tamis", "× cuBLASLt", "× the faster", "kernel")
-    text = []
-    mine = [row for row in rows if row["dtype"] == "bf16"]
-    shapes = by_shape(mine, "spmm", "none")
+    text, used = [], []
+    shapes = by_shape(lists, "bf16")
     for size in (4096, 8192):
         few = {s: who for s, who in shapes.items() if s[1] == s[2] == size and s[0] <= 4096}
         if not few:
             continue
+        used += [row for who in few.values() for row in who.values()]
         lines = []
         for shape in sorted(few):
             who = few[shape]
@@ -136,21 +164,23 @@ def few_table(rows):
                           number(over(who, "cublaslt")), number(ratio),
                           f"`{who['tamis']['kernel']}`"))
         text.append(f"K = N = {size}, bf16, µs:\n\n" + markdown(heads, "rrrrrrl", lines))
-    return "\n".join(text) + "\n" + note_of(mine)
+    return "\n".join(text) + "\n" + (note_of(used) if used else "")
 
 
-def fused_table(rows):
-    """Cycles over the plain product's, geometric means over shapes."""
-    plain, others, copies = {}, {}, {}
-    for row in rows:
-        shape = (row["dtype"], row["t"], row["k"], row["n"])
-        if row["op"] == "copy":
-            copies[shape] = row
-        elif row["op"] == "spmm" and row["who"] == "tamis" and row["state"] == "sustained":
-            if row["epilogue"] == "none":
-                plain[shape] = row
-            else:
-                others.setdefault((row["dtype"], row["epilogue"]), {})[shape] = row
+def fused_table(lists):
+    """Cycles over the plain product's of the same turns, geometric means over shapes."""
+    plain, others, copies, used = {}, {}, {}, []
+    for mine in lists:
+        shape = tuple(mine[0][name] for name in ("dtype", "t", "k", "n"))
+        if mine[0]["op"] == "copy":
+            copies[shape] = mine[0]
+        elif mine[0]["op"] == "spmm" and not is_plain(mine):
+            used += mine
+            for row in mine:
+                if row["epilogue"] == "none":
+                    plain[shape] = row
+                else:
+                    others.setdefault((row["dtype"], row["epilogue"]), {})[shape] = row
     lines = []
     for (dtype, epilogue), cells in others.items():
         ratios = [row["cycles"] / plain[shape]["cycles"] for shape, row in cells.items()
@@ -164,39 +194,39 @@ def fused_table(rows):
     if allowed:
         text += (f"\nReading a residual's 2·T·N bytes at the speed of the GPU's own copy (half of a "
                  f"copy's cycles) would make {geomean(allowed):.3f}.\n")
-    return text + "\n" + note_of(rows)
+    return text + "\n" + (note_of(used) if used else "")
 
 
-def blocks_table(rows):
+def blocks_table(lists):
     blocks = {}
+    rows = [row for row in flat(lists) if row["op"] == "block"]
     for row in rows:
-        if row["op"] == "block":
-            blocks.setdefault(row.get("label"), {})[row["who"]] = row
+        blocks.setdefault(row.get("label"), {})[row["who"]] = row
     lines = [(name, str(next(iter(who.values()))["t"]),
               *(number(who[r]["us"], 0) if r in who else "–"
                 for r in ("cublaslt", "cusparselt", "tamis")),
               number(over(who, "cublaslt")), number(over(who, "cusparselt")))
              for name, who in blocks.items() if "tamis" in who]
     return markdown(("block", "T", "cuBLASLt", "cuSPARSELt", "tamis", "× cuBLASLt",
-                     "× cuSPARSELt"), "lrrrrrr", lines) + "\n" + note_of(rows)
+                     "× cuSPARSELt"), "lrrrrrr", lines) + "\n" + (note_of(rows) if rows else "")
 
 
-def host_table(rows):
+def host_table(lists):
     lines = [(row["who"], row["epilogue"], number(row["us"]),
               f"{row['us_min']:.2f}–{row['us_max']:.2f}")
-             for row in rows if row["op"] == "call"]
+             for row in flat(lists) if row["op"] == "call"]
     return markdown(("who", "call", "µs", "95 %"), "llrr", lines)
 
 
-def build_table(rows):
+def build_table(lists):
     """In brackets: bytes read and written a second, over those of the copy."""
     ways = (("tamis", "select"), ("tamis", "check"), ("tamis", "nm"), ("tamis", "decode"),
             ("cuda", "copy"), ("cusparselt", "prune and compress"))
     cases = {}
+    rows = [row for row in flat(lists) if row["op"] == "build"]
     for row in rows:
-        if row["op"] == "build":
-            case = cases.setdefault((row["n"], row["k"], row["dtype"]), {})
-            case[row["who"], row["kernel"]] = row
+        case = cases.setdefault((row["n"], row["k"], row["dtype"]), {})
+        case[row["who"], row["kernel"]] = row
     if not cases:
         return "\n"
 
@@ -211,7 +241,7 @@ def build_table(rows):
 
     lines = [(f"{n} × {k}", dtype, *(cell(case, way) for way in ways))
              for (n, k, dtype), case in cases.items()]
-    note = note_of([row for row in rows if row["op"] == "build"])
+    note = note_of(rows)
     return markdown(("N × K", "type", "select", "check", "from nm", "to nm", "copy", "cuSPARSELt"),
                     "llrrrrrr", lines) + "\n" + note.replace("sustained", "cold")
 
@@ -224,13 +254,13 @@ def main(arguments):
     if len(arguments) not in (1, 2):
         sys.exit(__doc__)
     with open(arguments[0], encoding="utf-8") as file:
-        rows = latest([json.loads(line) for line in file if line.strip()])
+        lists = latest(measurements([json.loads(line) for line in file if line.strip()]))
     page = open(arguments[1], encoding="utf-8").read() if len(arguments) == 2 else None
     for name, table in TABLES.items():
         if page is None:
-            print(f"## {name}\n\n{table(rows)}")
+            print(f"## {name}\n\n{table(lists)}")
         elif f"<!-- gpu {name}: begin -->" in page:
-            put_between(arguments[1], f"gpu {name}", table(rows))
+            put_between(arguments[1], f"gpu {name}", table(lists))
 
 
 if __name__ == "__main__":
