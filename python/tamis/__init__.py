@@ -12,7 +12,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from . import files
-from ._context import device_text, get_threads, set_threads
+from ._context import device_text, get_threads, set_threads, use_tuning
 from ._core import (
     CancelledError,
     DeviceError,
@@ -67,6 +67,7 @@ __all__ = [
     "select",
     "set_threads",
     "unpack_mask",
+    "use_tuning",
 ]
 
 if TYPE_CHECKING:

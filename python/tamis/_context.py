@@ -1,4 +1,8 @@
-"""Contexts by device and number of threads, and how many threads the numpy functions use."""
+"""Contexts by device and number of threads, how many threads the numpy functions use, and the
+tuning table by which kernels are chosen."""
+
+import os
+from pathlib import Path
 
 from . import _core
 
@@ -20,6 +24,20 @@ def set_threads(threads: int) -> None:
 def get_threads() -> int:
     """Threads that the numpy functions use."""
     return int(_core.context_describe(cpu())["threads"])
+
+
+def use_tuning(path: str | os.PathLike[str] | None = None) -> None:
+    """Chooses kernels by the times and prices of a file that ``tamis tune`` wrote.
+
+    path  the file; None: where ``tamis tune`` writes, in the user's cache.
+
+    To be called before anything is computed: what runs already was chosen by the library's tables.
+    """
+    if path is None:
+        cache = os.environ.get("XDG_CACHE_HOME", "")
+        folder = Path(cache) if cache.startswith("/") else Path.home() / ".cache"
+        path = folder / "tamis" / "tuning.txt"
+    _core.context_tune(Path(path).read_bytes())
 
 
 def cpu() -> int:

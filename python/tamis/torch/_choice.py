@@ -6,6 +6,7 @@ kernel, on a GPU cuBLASLt.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import math
 from dataclasses import dataclass, field
@@ -44,10 +45,9 @@ class Choice:
             return f"bsr {self.block[0]}x{self.block[1]}"
         return self.format or "dense"
 
-    @property
-    def loses_at(self) -> tuple[int, ...]:
-        """Numbers of tokens at which dense is faster by more than the model's or clock's noise."""
-        return tuple(t for t, gain in self.gain.items() if gain < 0.97)
+    loses_at: tuple[int, ...] = ()
+    """Numbers of tokens, of those asked for and the powers of two between, at which dense is faster
+    by more than the clock's noise."""
 
 
 def _candidates(matrix: torch.Tensor, pattern: Pattern | None) -> list[Choice]:
@@ -123,10 +123,16 @@ def _predict(
     return kernel, us
 
 
+def _with_between(tokens: tuple[int, ...]) -> list[int]:
+    """Sorted tokens, and the powers of two between their first and last."""
+    powers = (1 << i for i in range(tokens[-1].bit_length()))
+    return sorted({*tokens, *(t for t in powers if t >= tokens[0])})
+
+
 def _judge(
     matrix: torch.Tensor, choice: Choice, tokens: tuple[int, ...], has_bias: bool
 ) -> float | None:
-    """Fills kernels and gain; the mean of gains, or None where the device has no kernel."""
+    """Fills what is open in choice; the mean of gains, or None where the device has no kernel."""
     n, k = matrix.shape
     device, dtype = matrix.device, matrix.dtype
     shape = (n, k, choice.keep, choice.group, *choice.block)
@@ -134,18 +140,22 @@ def _judge(
     assert choice.format is not None
     number = FORMATS.index(choice.format)
     dense = (n, k, 0, 0, 0, 0)
-    for t in tokens:
+    for t in _with_between(tokens):
         rest = (dtype, has_bias, t, tokens[-1])
         try:
-            choice.kernels[t], ours = _predict(device, number, shape, density, *rest)
+            kernel, ours = _predict(device, number, shape, density, *rest)
         except _core.UnsupportedError as error:
             choice.why_dense = str(error)
             return None
-        try:
+        rival: float | None = None
+        with contextlib.suppress(_core.UnsupportedError):  # without cuBLASLt: nothing to compare
             _, rival = _predict(device, 0, dense, 1.0, *rest)
-        except _core.UnsupportedError:  # a GPU without cuBLASLt: nothing to compare with
-            continue
-        choice.gain[t] = rival / ours
+        if rival is not None and rival < 0.97 * ours:
+            choice.loses_at += (t,)
+        if t in tokens:
+            choice.kernels[t] = kernel
+            if rival is not None:
+                choice.gain[t] = rival / ours
     return sum(map(math.log, choice.gain.values())) / max(len(choice.gain), 1)
 
 

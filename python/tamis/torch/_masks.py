@@ -26,16 +26,15 @@ class Mask(nn.Module):
 
     With ``learn_dropped`` the gradient of the shown weight reaches dropped elements too (a
     straight-through estimate), so that they move and may earn their place back when masks are
-    renewed with mode "regrow"; without it they get no gradient.
+    renewed with mode "regrow"; without it they get no gradient. A mask of numbers, as torch.ao has
+    it, is set where they are not 0.
     """
 
     mask: torch.Tensor
 
     def __init__(self, mask: torch.Tensor, *, learn_dropped: bool = False) -> None:
         super().__init__()
-        if mask.dtype != torch.bool:
-            raise TypeError(f"Mask: the mask is {mask.dtype}, but must be torch.bool")
-        self.register_buffer("mask", mask)
+        self.register_buffer("mask", mask if mask.dtype is torch.bool else mask != 0)
         self.learn_dropped = learn_dropped
 
     def forward(self, weight: torch.Tensor) -> torch.Tensor:

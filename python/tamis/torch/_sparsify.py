@@ -51,8 +51,8 @@ def sparsify(
                 each takes the format that its zeros suit best.
     layers      as for ``prune``.
     keep_dense  "auto": a layer stays dense where sparse would lose at all of ``tokens``, and keeps
-                its dense weight beside the sparse one where it would lose at some of them. True:
-                always both. False: never; least memory.
+                its dense weight beside the sparse one where it would lose at some of them, or at a
+                power of two between them. True: always both. False: never; least memory.
     tokens      numbers of rows that calls will bring, for "auto" and the report.
     fuse        activations, residuals, gates and q/k/v into the products (docs/pytorch.md, Fusion).
     trainable   kept values get gradients and can be trained; else they are fixed.

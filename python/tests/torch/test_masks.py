@@ -11,6 +11,7 @@ import pytest
 import torch
 import torch.multiprocessing as mp
 from torch import nn
+from torch.nn.utils import parametrize
 
 import tamis
 
@@ -216,3 +217,9 @@ def test_two_processes_hold_the_same_masks_and_weights(tmp_path: Path) -> None:
         assert torch.equal(tensor, second[name]), name
     mask = first["0.parametrizations.weight.0.mask"]
     assert (mask.reshape(-1, 4).sum(1) == 2).all()
+
+
+def test_a_mask_of_numbers_is_set_where_they_are_not_0() -> None:
+    layer = nn.Linear(16, 16, bias=False)
+    parametrize.register_parametrization(layer, "weight", tamis.FakeSparsity(torch.eye(16)))
+    assert torch.equal(layer.weight != 0, torch.eye(16, dtype=torch.bool))

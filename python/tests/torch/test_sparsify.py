@@ -2,12 +2,14 @@
 
 import copy
 import json
+from typing import Any
 
 import pytest
 import torch
 from torch import nn
 
 import tamis
+from tamis.torch import _choice
 
 
 class Mixed(nn.Module):
@@ -82,6 +84,21 @@ def test_keep_dense_auto_leaves_a_layer_dense_where_sparse_would_lose() -> None:
     assert all(gain < 0.97 for gain in report.rows[0].gain.values())
     report = tamis.sparsify(model, "unstructured 5%", tokens=(64, 256), keep_dense=False)
     assert isinstance(model[0], tamis.SparseLinear) and report.rows[0].dense_because is None
+
+
+def test_keep_dense_auto_looks_at_powers_of_two_between_the_tokens(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def predict(device: Any, format: int, *rest: Any) -> tuple[str, float]:
+        return "kernel", 2.0 if format != 0 and rest[-2] == 32 else 1.0
+
+    monkeypatch.setattr(_choice, "_predict", predict)
+    rows = [
+        tamis.sparsify(nn.Sequential(nn.Linear(64, 64)), "2:4", tokens=tokens).rows[0]
+        for tokens in ((16, 64), (64, 128))
+    ]
+    assert [row.keeps_dense for row in rows] == [True, False]
+    assert list(rows[0].gain) == [16, 64]
 
 
 def test_keep_dense_true_serves_dense_where_it_is_faster() -> None:
