@@ -15,6 +15,7 @@
 #include "base/dtype.h"
 #include "measure/fit.h"
 #include "spmm/kernel.h"
+#include "spmm/problem.h"
 
 enum { ROWS_MAX = 20000 };
 
@@ -31,19 +32,7 @@ static row rows[ROWS_MAX];
 static int row_count;
 
 static tms_spmm_problem problem_of(const row *r) {
-    tms_spmm_problem problem = tms_spmm_problem_default();
-
-    problem.n = r->n;
-    problem.k = r->k;
-    problem.t_max = r->t;
-    problem.format = TMS_FORMAT_NM;
-    problem.keep = 2;
-    problem.group = 4;
-    problem.density = 0.5;
-    problem.x_type = problem.w_type = r->type;
-    problem.y_type = TMS_BF16;
-    problem.device = TMS_DEVICE_CUDA;
-    return problem;
+    return tmsi_spmm_problem_24(r->type, r->n, r->k, r->t);
 }
 
 /* False for rows of rivals, of fused epilogues and of kernels that are gone. */

@@ -46,6 +46,7 @@ typedef struct bench {
     unsigned long long *stamps; /* two a multiprocessor: before and after */
     int processors;
     double stamp_cycles; /* between two stamps with nothing between them */
+    bool is_warm;        /* the card, by what was measured before */
     bench_candidate candidates[BENCH_CANDIDATES_MAX];
     int count;
 } bench;

@@ -1,8 +1,9 @@
 /* Sustained state: a Hopper card under matrix load runs into its power cap, so the last 100 ms
- * decide its clock. All candidates are warmed, then take turns of some ms, of which the last two
- * thirds count; the first turn goes round, and every second round runs backwards, so that nobody
- * always follows the same neighbour. Each replays a graph of several runs, so that what a
- * launch costs the host does not count.
+ * decide its clock. All candidates are warmed in turns, longer at the program's beginning, when the
+ * card is cool; then they take turns of some ms, of which the last two thirds count; the first turn
+ * goes round, and every second round runs backwards, so that nobody always follows the same
+ * neighbour. Each replays a graph of several runs, so that what a launch costs the host does not
+ * count.
  *
  * Cycles are counted outside the product: a stamp on every multiprocessor before and behind a batch
  * of runs reads its counter. So the product is not slowed down, and the figure hardly depends on
@@ -146,14 +147,34 @@ static void ready(bench *self, bench_candidate *who) {
     who->stamped = capture(self, who, who->runs, true);
 }
 
+/* Milliseconds of load in which the card comes to its sustained state, at first and later. */
+static const double cool_ms = 2000.0, idle_ms = 250.0;
+
+/* All in turns, as they will be measured. */
+static void warm(bench *self) {
+    const double ms = self->is_warm ? idle_ms : cool_ms;
+    double done = 0.0;
+
+    while (done < ms) {
+        const double before = done;
+
+        for (int i = 0; i < self->count; i++)
+            if (!self->candidates[i].is_lost) {
+                loop(self, &self->candidates[i], self->options.ms);
+                done += self->options.ms;
+            }
+        if (done <= before)
+            return;
+    }
+    self->is_warm = true;
+}
+
 void bench_measure(bench *self) {
     const int rounds = self->options.rounds;
 
     for (int i = 0; i < self->count; i++)
         ready(self, &self->candidates[i]);
-    for (int i = 0; i < self->count; i++)
-        if (!self->candidates[i].is_lost)
-            loop(self, &self->candidates[i], 30.0);
+    warm(self);
     for (int round = 0; round < rounds; round++)
         for (int i = 0; i < self->count; i++) {
             const int turn = (round + i) % self->count;

@@ -5,23 +5,15 @@
 #include "base/dtype.h"
 #include "bench.h"
 #include "fill.h"
+#include "spmm/problem.h"
 
 tms_spmm_problem bench_problem(const bench_product *p, tms_dtype y_type, uint32_t epilogue,
                                tms_activation activation) {
-    tms_spmm_problem problem = tms_spmm_problem_default();
+    tms_spmm_problem problem = tmsi_spmm_problem_24(p->type, p->n, p->k, p->t);
 
-    problem.n = p->n;
-    problem.k = p->k;
-    problem.t_max = p->t;
-    problem.format = TMS_FORMAT_NM;
-    problem.keep = 2;
-    problem.group = 4;
-    problem.density = 0.5;
-    problem.x_type = problem.w_type = p->type;
     problem.y_type = y_type;
     problem.epilogue = epilogue;
     problem.activation = activation;
-    problem.device = TMS_DEVICE_CUDA;
     return problem;
 }
 

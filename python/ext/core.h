@@ -83,6 +83,12 @@ bool core_matrix_open(PyObject *spec, PyObject *components, bool is_written, cor
 bool core_matrix_open_gpu(PyObject *spec, PyObject *components, core_matrix *out);
 void core_matrix_close(core_matrix *matrix);
 
+/* ---- images.c */
+
+/* (format, n, k, density, keep, group, block rows, block columns, x type, w type, device): a
+ * problem whose y is of x's type, but for t_max and epilogue. */
+bool core_problem(PyObject *tuple, tms_spmm_problem *out);
+
 /* Methods of the module, a table a file. */
 extern PyMethodDef core_context_methods[], core_matrix_methods[], core_mask_methods[],
     core_image_methods[], core_product_methods[], core_job_methods[], core_predict_methods[],

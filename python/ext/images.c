@@ -18,30 +18,42 @@ static bool read_layout(PyObject *bytes, tms_layout *out) {
     return true;
 }
 
+bool core_problem(PyObject *tuple, tms_spmm_problem *out) {
+    int format, x_type, w_type, device;
+    long long n, k;
+
+    *out = tms_spmm_problem_default();
+    if (!PyArg_ParseTuple(tuple, "iLLdiiiiiii:problem", &format, &n, &k, &out->density, &out->keep,
+                          &out->group, &out->block_rows, &out->block_columns, &x_type, &w_type,
+                          &device))
+        return false;
+    out->format = (tms_format)format;
+    out->n = n;
+    out->k = k;
+    out->x_type = out->y_type = (tms_dtype)x_type;
+    out->w_type = (tms_dtype)w_type;
+    out->device = (tms_device)device;
+    return true;
+}
+
 static PyObject *layout_choose(PyObject *module, PyObject *args) {
-    tms_spmm_problem problem = tms_spmm_problem_default();
-    int handle, format, x_type, w_type, device, keep_dense;
-    long long n, k, t_min, t_max;
+    tms_spmm_problem problem;
+    int handle, keep_dense;
+    long long t_min, t_max;
     tms_context *context;
+    PyObject *tuple;
     tms_layout layout;
     tms_status status;
 
     (void)module;
-    if (!PyArg_ParseTuple(args, "iiLLdiiiiiiiLLi:layout_choose", &handle, &format, &n, &k,
-                          &problem.density, &problem.keep, &problem.group, &problem.block_rows,
-                          &problem.block_columns, &x_type, &w_type, &device, &t_min, &t_max,
-                          &keep_dense))
+    if (!PyArg_ParseTuple(args, "iO!LLi:layout_choose", &handle, &PyTuple_Type, &tuple, &t_min,
+                          &t_max, &keep_dense) ||
+        !core_problem(tuple, &problem))
         return NULL;
     context = core_context(handle);
     if (context == NULL)
         return NULL;
-    problem.format = (tms_format)format;
-    problem.n = n;
-    problem.k = k;
     problem.t_max = t_max;
-    problem.x_type = problem.y_type = (tms_dtype)x_type;
-    problem.w_type = (tms_dtype)w_type;
-    problem.device = (tms_device)device;
     status = tms_spmm_layout_choose(context, &problem, t_min, t_max, keep_dense, &layout);
     if (status != TMS_OK)
         return core_raise(status);
@@ -134,8 +146,9 @@ static PyObject *layout_parts(PyObject *module, PyObject *bytes) {
 
 PyMethodDef core_image_methods[] = {
     {"layout_choose", layout_choose, METH_VARARGS,
-     "layout_choose(context, format, n, k, density, keep, group, block_rows, block_columns, x_type,"
-     " w_type, device, t_min, t_max, keep_dense) -> bytes"},
+     "layout_choose(context, problem, t_min, t_max, keep_dense) -> bytes\n\nproblem: (format, n, "
+     "k, "
+     "density, keep, group, block_rows, block_columns, x_type, w_type, device)."},
     {"layout_parts", layout_parts, METH_O,
      "layout_parts(layout) -> ((id, format, dtype), ...)\n\nA part of format \"dense\" is the "
      "dense "

@@ -26,10 +26,11 @@ static PyObject *read_last_range(const char *text) {
 }
 
 static PyObject *predict(PyObject *module, PyObject *args) {
-    tms_spmm_problem problem = tms_spmm_problem_default();
-    int handle, format, x_type, w_type, device, keep_dense;
+    tms_spmm_problem problem;
+    PyObject *tuple;
+    int handle, keep_dense;
     unsigned int epilogue;
-    long long n, k, t, t_max;
+    long long t, t_max;
     tms_context *context;
     tms_layout layout;
     tms_spmm_plan *plan;
@@ -37,21 +38,14 @@ static PyObject *predict(PyObject *module, PyObject *args) {
     char text[8192];
 
     (void)module;
-    if (!PyArg_ParseTuple(args, "iiLLdiiiiiiiILLi:predict", &handle, &format, &n, &k,
-                          &problem.density, &problem.keep, &problem.group, &problem.block_rows,
-                          &problem.block_columns, &x_type, &w_type, &device, &epilogue, &t, &t_max,
-                          &keep_dense))
+    if (!PyArg_ParseTuple(args, "iO!ILLi:predict", &handle, &PyTuple_Type, &tuple, &epilogue, &t,
+                          &t_max, &keep_dense) ||
+        !core_problem(tuple, &problem))
         return NULL;
     context = core_context(handle);
     if (context == NULL)
         return NULL;
-    problem.format = (tms_format)format;
-    problem.n = n;
-    problem.k = k;
     problem.t_max = t_max;
-    problem.x_type = problem.y_type = (tms_dtype)x_type;
-    problem.w_type = (tms_dtype)w_type;
-    problem.device = (tms_device)device;
     problem.epilogue = epilogue;
     status = tms_spmm_layout_choose(context, &problem, 1, t_max, keep_dense, &layout);
     if (status != TMS_OK)
@@ -67,8 +61,8 @@ static PyObject *predict(PyObject *module, PyObject *args) {
 
 PyMethodDef core_predict_methods[] = {
     {"predict", predict, METH_VARARGS,
-     "predict(context, format, n, k, density, keep, group, block_rows, block_columns, x_type, "
-     "w_type,\n        device, epilogue, t, t_max, keep_dense) -> (kernel, part, microseconds)\n\n"
-     "What serves t rows from an image chosen for up to t_max, by the library's model."},
+     "predict(context, problem, epilogue, t, t_max, keep_dense) -> (kernel, part, microseconds)\n\n"
+     "problem: as layout_choose takes it. What serves t rows from an image chosen for up to t_max, "
+     "by the library's model."},
     {NULL, NULL, 0, NULL},
 };

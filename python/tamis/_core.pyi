@@ -5,6 +5,7 @@ from typing import Any
 
 PatternTuple = tuple[int, int, int, int, int, int, int]
 Spec = tuple[int, int, int, int, int, int, int, int, int]
+Problem = tuple[int, int, int, float, int, int, int, int, int, int, int]
 Array = Any  # whatever has a buffer, or DLPack's exchange API
 Tensor = Any
 
@@ -67,17 +68,7 @@ def matrix_decode(context: int, spec: Spec, components: Sequence[Array], out: Ar
 def matrix_validate(context: int, spec: Spec, components: Sequence[Array], /) -> None: ...
 def layout_choose(
     context: int,
-    format: int,
-    n: int,
-    k: int,
-    density: float,
-    keep: int,
-    group: int,
-    block_rows: int,
-    block_columns: int,
-    x_type: int,
-    w_type: int,
-    device: int,
+    problem: Problem,
     t_min: int,
     t_max: int,
     keep_dense: int,
@@ -164,17 +155,7 @@ def device_decode(
 ) -> None: ...
 def predict(
     context: int,
-    format: int,
-    n: int,
-    k: int,
-    density: float,
-    keep: int,
-    group: int,
-    block_rows: int,
-    block_columns: int,
-    x_type: int,
-    w_type: int,
-    device: int,
+    problem: Problem,
     epilogue: int,
     t: int,
     t_max: int,

@@ -36,20 +36,9 @@ class Linear:
         context, f32 = _context.cpu(), DTYPES["f32"]
         number = FORMATS.index(weight.format)
         shape = (weight.keep, weight.group, weight.block_rows, weight.block_columns)
-        layout = _core.layout_choose(
-            context,
-            number,
-            weight.n,
-            weight.k,
-            weight.density,
-            *shape,
-            f32,
-            f32,
-            _context.CPU,
-            1,
-            t_max,
-            keep_dense,
-        )
+        size = (weight.n, weight.k, weight.density)
+        problem = (number, *size, *shape, f32, f32, _context.CPU)
+        layout = _core.layout_choose(context, problem, 1, t_max, keep_dense)
         self._image = aligned_bytes(_core.image_bytes(context, layout, weight.spec, weight.arrays))
         described = _core.image_build(context, layout, weight.spec, weight.arrays, self._image)
         self._kind = _core.kind_add(described, weight.density, number, *shape, f32)

@@ -27,18 +27,9 @@ typedef struct gpu_group {
 } gpu_group;
 
 static tms_spmm_problem problem_of(const tms_bench_desc *desc, const tms_shape *shape) {
-    tms_spmm_problem problem = tms_spmm_problem_default();
+    const tms_dtype type = desc->dtype != TMS_F32 ? desc->dtype : TMS_BF16;
 
-    problem.n = shape->n;
-    problem.k = shape->k;
-    problem.t_max = shape->t;
-    problem.format = TMS_FORMAT_NM;
-    problem.keep = 2;
-    problem.group = 4;
-    problem.x_type = problem.w_type = desc->dtype != TMS_F32 ? desc->dtype : TMS_BF16;
-    problem.y_type = problem.x_type == TMS_F16 ? TMS_F16 : TMS_BF16;
-    problem.device = TMS_DEVICE_CUDA;
-    return problem;
+    return tmsi_spmm_problem_24(type, shape->n, shape->k, shape->t);
 }
 
 /* The sparse kernel that a plan for these tokens takes, and the dense one. */

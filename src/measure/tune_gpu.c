@@ -5,6 +5,7 @@
 #include "base/memory.h"
 #include "measure/gpu_case.h"
 #include "measure/tune.h"
+#include "spmm/problem.h"
 
 /* n and k: small layers to large ones, square, wide and deep. Tokens, from decoding to training. */
 static const int64_t weights[][2] = {{1024, 1024}, {3072, 1024}, {1536, 6144},
@@ -26,22 +27,6 @@ typedef struct grid {
     double *last_us; /* of each kernel with the tokens before; 0: not measured */
     double least_us; /* of them */
 } grid;
-
-static tms_spmm_problem problem_of(tms_dtype type, int64_t n, int64_t k, int64_t t) {
-    tms_spmm_problem problem = tms_spmm_problem_default();
-
-    problem.n = n;
-    problem.k = k;
-    problem.t_max = t;
-    problem.format = TMS_FORMAT_NM;
-    problem.keep = 2;
-    problem.group = 4;
-    problem.density = 0.5;
-    problem.x_type = problem.w_type = type;
-    problem.y_type = TMS_BF16;
-    problem.device = TMS_DEVICE_CUDA;
-    return problem;
-}
 
 int64_t tmsi_tune_gpu_products(const tmsi_tuner *tuner) {
     return COUNT_OF(types) *
@@ -74,7 +59,7 @@ done:
 
 static tms_status measure_weight(grid *self, tms_dtype type, int64_t n, int64_t k,
                                  const int64_t *ts, int64_t t_count, bool is_asked) {
-    const tms_spmm_problem problem = problem_of(type, n, k, ts[t_count - 1]);
+    const tms_spmm_problem problem = tmsi_spmm_problem_24(type, n, k, ts[t_count - 1]);
     tmsi_tuner *tuner = self->tuner;
     tmsi_gpu_case product = {0};
     tms_status status;

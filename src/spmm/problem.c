@@ -132,6 +132,22 @@ tms_status tmsi_spmm_device_check(const tms_context *context, const tms_spmm_pro
     return TMS_OK;
 }
 
+tms_spmm_problem tmsi_spmm_problem_24(tms_dtype type, int64_t n, int64_t k, int64_t t_max) {
+    tms_spmm_problem problem = tms_spmm_problem_default();
+
+    problem.n = n;
+    problem.k = k;
+    problem.t_max = t_max;
+    problem.format = TMS_FORMAT_NM;
+    problem.keep = 2;
+    problem.group = 4;
+    problem.density = 0.5;
+    problem.x_type = problem.w_type = type;
+    problem.y_type = type == TMS_F16 ? TMS_F16 : TMS_BF16;
+    problem.device = TMS_DEVICE_CUDA;
+    return problem;
+}
+
 tms_status tmsi_spmm_problem_check(tms_spmm_problem *problem) {
     tms_status status = TMS_OK;
 

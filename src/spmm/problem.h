@@ -10,6 +10,10 @@
  */
 tms_status tmsi_spmm_problem_check(tms_spmm_problem *problem);
 
+/* A product with 2:4 weights on a GPU: x of the weights' type, y in f16 where they are, else bf16.
+ */
+tms_spmm_problem tmsi_spmm_problem_24(tms_dtype type, int64_t n, int64_t k, int64_t t_max);
+
 /* Checks that the context has the problem's device, and that the device has kernels for it. */
 tms_status tmsi_spmm_device_check(const tms_context *context, const tms_spmm_problem *problem);
 

@@ -95,8 +95,8 @@ typedef struct place {
 /* The first few wrong cells are printed; the others counted. */
 static void check_cell(tally *self, int64_t cell, const place *at) {
     static gpu_room room;
-    tms_spmm_problem problem =
-        gpu_problem(gpu_types[at->type], shapes[at->shape][0], shapes[at->shape][1], TOKENS_MAX);
+    tms_spmm_problem problem = tmsi_spmm_problem_24(gpu_types[at->type], shapes[at->shape][0],
+                                                    shapes[at->shape][1], TOKENS_MAX);
     const test_epilogue *epilogue = epilogue_at(at->epilogue);
     test_random random;
     gpu_product product;

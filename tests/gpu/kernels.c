@@ -18,24 +18,8 @@ bool gpu_type_is_wanted(tms_dtype type) {
     return gpu_option.type == TMS_DTYPE_COUNT || gpu_option.type == type;
 }
 
-tms_spmm_problem gpu_problem(tms_dtype type, int64_t n, int64_t k, int64_t t_max) {
-    tms_spmm_problem problem = tms_spmm_problem_default();
-
-    problem.n = n;
-    problem.k = k;
-    problem.t_max = t_max;
-    problem.format = TMS_FORMAT_NM;
-    problem.keep = 2;
-    problem.group = 4;
-    problem.density = 0.5;
-    problem.device = TMS_DEVICE_CUDA;
-    problem.x_type = problem.w_type = type;
-    problem.y_type = type == TMS_F16 ? TMS_F16 : TMS_BF16;
-    return problem;
-}
-
 bool gpu_serves(const tmsi_spmm_kernel *kernel, tms_dtype type) {
-    const tms_spmm_problem problem = gpu_problem(type, 64, 128, 64);
+    const tms_spmm_problem problem = tmsi_spmm_problem_24(type, 64, 128, 64);
 
     return kernel->fits(&problem);
 }
@@ -86,7 +70,7 @@ static void check_waves(const tmsi_spmm_kernel *kernel, tms_dtype type) {
     const int64_t n = gpu_option.is_reduced ? 520 : 5000, t = gpu_option.is_reduced ? 300 : 1000;
     const int processors = gpu_option.is_reduced ? gpu_set_processors(gpu_context, 4) : 0;
     gpu_ground *ground = gpu_ground_make(type, n, 132, t, TEST_RANDOM, -1, test_seed());
-    tms_spmm_problem problem = gpu_problem(type, n, 132, t);
+    tms_spmm_problem problem = tmsi_spmm_problem_24(type, n, 132, t);
 
     for (size_t i = 0; i < TEST_COUNT(epilogues) * TEST_COUNT(y_types); i++) {
         gpu_product product;
@@ -113,7 +97,7 @@ static void kernel_is_right_over_many_waves(void **state) {
 /* Each of the six in all groups of a weight of whole numbers, then all mixed: each lane of a warp
  * and each nibble of its words meets each, and every bit of y must be right. */
 static void check_pairs(const tmsi_spmm_kernel *kernel, tms_dtype type) {
-    const tms_spmm_problem problem = gpu_problem(type, 256, 256, 40);
+    const tms_spmm_problem problem = tmsi_spmm_problem_24(type, 256, 256, 40);
 
     for (int pair = -1; pair < (gpu_option.is_reduced ? 1 : 6); pair++) {
         gpu_ground *ground = gpu_ground_make(type, problem.n, problem.k, problem.t_max,
@@ -146,7 +130,7 @@ static int bad_values(tms_dtype type, uint16_t bad[3]) {
 
 /* A token that is not finite at some columns: the other rows of y are as they were. */
 static void check_bad_token(const tmsi_spmm_kernel *kernel, tms_dtype type) {
-    const tms_spmm_problem problem = gpu_problem(type, 304, 388, 200);
+    const tms_spmm_problem problem = tmsi_spmm_problem_24(type, 304, 388, 200);
     const size_t element = tmsi_dtype_bytes(type);
     uint16_t bad[3];
     const int count = bad_values(type, bad);
@@ -177,8 +161,9 @@ static void kernel_keeps_a_non_finite_token_to_itself(void **state) {
 /* ---- The same bits again --------------------------------------------------------------------- */
 
 static void check_bits(const tmsi_spmm_kernel *kernel, tms_dtype type) {
-    const tms_spmm_problem problem = gpu_option.is_reduced ? gpu_problem(type, 264, 1028, 72)
-                                                           : gpu_problem(type, 1000, 2052, 300);
+    const tms_spmm_problem problem = gpu_option.is_reduced
+                                         ? tmsi_spmm_problem_24(type, 264, 1028, 72)
+                                         : tmsi_spmm_problem_24(type, 1000, 2052, 300);
     gpu_ground *ground =
         gpu_ground_make(type, problem.n, problem.k, problem.t_max, TEST_RANDOM, -1, test_seed());
     const int64_t tokens[] = {problem.t_max, 7};
@@ -305,7 +290,7 @@ static bool is_caught(const tmsi_spmm_kernel *kernel, gpu_ground *ground,
 
 /* Exact where e4m3's bound is wide; elsewhere on random numbers too. */
 static void check_mutants(const tmsi_spmm_kernel *kernel, tms_dtype type) {
-    tms_spmm_problem problem = gpu_problem(type, 200, 132, 66);
+    tms_spmm_problem problem = tmsi_spmm_problem_24(type, 200, 132, 66);
     const test_kind kinds[] = {TEST_INTEGER, TEST_RANDOM};
 
     problem.y_type = TMS_F32;

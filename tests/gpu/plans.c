@@ -39,7 +39,7 @@ static bool make_fixture_kept(fixture *out, tms_context *context, const tms_spmm
 
 static bool make_fixture(fixture *out, tms_context *context, tms_dtype type, int64_t n, int64_t k,
                          int64_t t, uint32_t epilogue) {
-    tms_spmm_problem problem = gpu_problem(type, n, k, t);
+    tms_spmm_problem problem = tmsi_spmm_problem_24(type, n, k, t);
 
     problem.epilogue = epilogue;
     return make_fixture_kept(out, context, &problem, 0);
@@ -200,7 +200,7 @@ static void check_kept_dense(tms_dtype type) {
     gpu_room room = {0};
 
     for (size_t e = 0; e < TEST_COUNT(epilogues); e++) {
-        tms_spmm_problem problem = gpu_problem(type, 1024, 1024, 700);
+        tms_spmm_problem problem = tmsi_spmm_problem_24(type, 1024, 1024, 700);
         fixture made;
 
         problem.epilogue = epilogues[e];
@@ -221,7 +221,7 @@ static void check_kept_dense(tms_dtype type) {
 
 /* Weights that are not sparse at all. */
 static void check_dense(tms_dtype type) {
-    tms_spmm_problem problem = gpu_problem(type, 512, 256, 300);
+    tms_spmm_problem problem = tmsi_spmm_problem_24(type, 512, 256, 300);
     gpu_room room = {0};
     fixture made;
 

@@ -24,8 +24,6 @@ extern const tms_dtype gpu_types[];
 enum { GPU_TYPE_COUNT = 4 };
 bool gpu_type_is_wanted(tms_dtype type);
 
-/* Weights n x k in 2:4 of that type on a GPU, up to t_max tokens, y in bf16 (f16 where x is). */
-tms_spmm_problem gpu_problem(tms_dtype type, int64_t n, int64_t k, int64_t t_max);
 /* Whether the kernel computes any problem of that type. */
 bool gpu_serves(const tmsi_spmm_kernel *kernel, tms_dtype type);
 

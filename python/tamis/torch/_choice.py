@@ -101,25 +101,10 @@ def _predict(
 ) -> tuple[str, float]:
     is_cuda = device.type == "cuda"
     number = NUMBERS[dtype if is_cuda else torch.float32]
-    n, k, keep, group, rows, columns = shape
-    kernel, _, us = _core.predict(
-        context_of(device),
-        format,
-        n,
-        k,
-        density,
-        keep,
-        group,
-        rows,
-        columns,
-        number,
-        number,
-        _context.CUDA if is_cuda else _context.CPU,
-        _BIAS if has_bias else 0,
-        t,
-        t_max,
-        0,
-    )
+    on = _context.CUDA if is_cuda else _context.CPU
+    problem = (format, *shape[:2], density, *shape[2:], number, number, on)
+    epilogue = _BIAS if has_bias else 0
+    kernel, _, us = _core.predict(context_of(device), problem, epilogue, t, t_max, 0)
     return kernel, us
 
 

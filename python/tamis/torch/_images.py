@@ -74,7 +74,7 @@ def _encode_on_gpu(dense: Tensor) -> dict[str, Tensor] | None:
     spec = (FORMATS.index("nm"), number, n, k, n * k // 2, 2, 4, 0, 0)
     kind = (FORMATS.index("nm"), n, k, 0.5, 2, 4, 0, 0, number, number, _context.CUDA)
     try:
-        layout = _core.layout_choose(context, *kind, 1, 1024, 0)
+        layout = _core.layout_choose(context, kind, 1, 1024, 0)
     except _core.UnsupportedError:
         return None
     dense_spec = (0, number, n, k, n * k, 0, 0, 0, 0)
@@ -121,20 +121,9 @@ def build(
     number = FORMATS.index(format)
     density = min(1.0, values.numel() / max(1, shape.n * shape.k))
     context = context_of(device)
-    layout = _core.layout_choose(
-        context,
-        number,
-        shape.n,
-        shape.k,
-        density,
-        *shape[2:],
-        NUMBERS[compute],
-        NUMBERS[compute],
-        _context.CUDA if is_cuda else _context.CPU,
-        1,
-        t_max,
-        keep_dense,
-    )
+    types = (NUMBERS[compute], NUMBERS[compute], _context.CUDA if is_cuda else _context.CPU)
+    problem = (number, shape.n, shape.k, density, *shape[2:], *types)
+    layout = _core.layout_choose(context, problem, 1, t_max, keep_dense)
     if is_cuda and (format, *shape[2:4]) == ("nm", 2, 4):
         stored = values.detach().to(dtype)
         spec = _spec(format, stored, shape)
