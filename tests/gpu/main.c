@@ -2,11 +2,11 @@
  *
  *     test_gpu [-k TEXT] [-x TEXT] [-a NAME] [-d TYPE] [-s STEP] [-c CELL] [-r] [GROUP ...]
  *
- * Groups: frame, images, kernels, plans; all without one. -k: only kernels with TEXT in their
- * names; -a: only those behind kernel NAME (to go on where a kernel broke the GPU); -d: only x and
- * w of a type (bf16, f16, e4m3, i8); -s: of the axes every STEP-th cell; -c: one cell, as a failure
- * names it; -r: little of everything, on small shapes, for the sanitizers. The seed is that of all
- * tests: TAMIS_TEST_SEED.
+ * Groups: frame, images, kernels, plans, devices; all without one. -k: only kernels with TEXT in
+ * their names; -a: only those behind kernel NAME (to go on where a kernel broke the GPU); -d: only
+ * x and w of a type (bf16, f16, e4m3, i8); -s: of the axes every STEP-th cell; -c: one cell, as a
+ * failure names it; -r: little of everything, on small shapes, for the sanitizers. The seed is that
+ * of all tests: TAMIS_TEST_SEED.
  *
  * Without a GPU it says what it did not run and why, and exits with 77; with 70 where the GPU was
  * lost on the way. */
@@ -148,6 +148,8 @@ int main(int argc, char **argv) {
         failures += test_kernels();
     if (is_wanted(groups, group, "plans"))
         failures += gpu_test_plans();
+    if (is_wanted(groups, group, "devices"))
+        failures += gpu_test_devices();
     if (groups == 0)
         failures += test_count();
     printf("%" PRId64 " products compared in %ld s, %d tests failed\n", gpu_case_count,

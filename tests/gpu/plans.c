@@ -1,67 +1,14 @@
 /* What plans promise on a GPU: the right kernel's numbers for any t, capture in a graph, many
- * streams and threads, contexts and GPUs beside each other, nothing allocated and nothing waited
- * for. */
+ * streams and threads, contexts beside each other, nothing allocated and nothing waited for. */
 #include <cuda_runtime_api.h>
 #include <inttypes.h>
 #include <pthread.h>
 #include <stdlib.h>
 
+#include "gpu/fixture.h"
 #include "gpu/tests.h"
 #include "spmm/problem.h"
 #include "support/matrices.h"
-
-/* Weights with the plan that the library chooses for them. */
-typedef struct fixture {
-    tms_spmm_problem problem;
-    gpu_ground *ground;
-    tms_layout layout;
-    tms_spmm_plan *plan;
-    const tms_image *image;
-} fixture;
-
-/* False where the library has no kernel of that type on this GPU. */
-static bool make_fixture_kept(fixture *out, tms_context *context, const tms_spmm_problem *problem,
-                              int32_t keep_dense) {
-    const tms_dtype type = problem->x_type;
-    const int64_t n = problem->n, k = problem->k, t = problem->t_max;
-    tms_status status;
-
-    out->problem = *problem;
-    status = tms_spmm_layout_choose(context, &out->problem, 1, t, keep_dense, &out->layout);
-    if (status == TMS_ERR_UNSUPPORTED)
-        return false;
-    assert_ok(status);
-    assert_ok(tms_spmm_plan_create(context, &out->problem, &out->layout, &out->plan));
-    out->ground = gpu_ground_make(type, n, k, t, TEST_RANDOM, -1, test_seed());
-    out->image = gpu_ground_image(out->ground, context, &out->layout);
-    return true;
-}
-
-static bool make_fixture(fixture *out, tms_context *context, tms_dtype type, int64_t n, int64_t k,
-                         int64_t t, uint32_t epilogue) {
-    tms_spmm_problem problem = tmsi_spmm_problem_24(type, n, k, t);
-
-    problem.epilogue = epilogue;
-    return make_fixture_kept(out, context, &problem, 0);
-}
-
-static void free_fixture(fixture *self) {
-    tms_spmm_plan_destroy(self->plan);
-    gpu_ground_free(self->ground);
-}
-
-static void make_product(gpu_product *out, gpu_room *room, const fixture *made, int64_t t) {
-    gpu_product_make(out, room, made->ground, &made->problem, t, GPU_ROWS_ALIGNED, false, 0);
-    gpu_product_bind(out, made->plan, made->image);
-}
-
-static void expect_right(const gpu_product *product) {
-    char message[512];
-
-    if (!gpu_product_is_right(product, message))
-        fail_msg("%s: %s", product->kernel, message);
-    gpu_case_count++;
-}
 
 /* Calls `test` with each type that the options want. */
 static void for_each_type(void (*test)(tms_dtype type)) {
@@ -79,19 +26,19 @@ static void check_plan(tms_dtype type) {
     gpu_room room = {0};
 
     for (size_t e = 0; e < TEST_COUNT(epilogues); e++) {
-        fixture made;
+        gpu_fixture made;
 
-        if (!make_fixture(&made, gpu_context, type, 1304, 1028, 700, epilogues[e]))
+        if (!gpu_fixture_plain(&made, gpu_context, type, 1304, 1028, 700, epilogues[e]))
             break;
         for (size_t i = 0; i < TEST_COUNT(tokens); i++) {
             gpu_product product;
 
-            make_product(&product, &room, &made, tokens[i]);
+            gpu_fixture_product(&product, &room, &made, tokens[i]);
             assert_ok(tms_spmm_plan_run(made.plan, &product.args, NULL));
             gpu_wait("a chosen plan");
-            expect_right(&product);
+            gpu_expect_right(&product);
         }
-        free_fixture(&made);
+        gpu_fixture_free(&made);
     }
     gpu_room_free(&room);
 }
@@ -116,9 +63,9 @@ static void swap_x(const gpu_product *product, void *with) {
 static void check_capture(tms_dtype type) {
     const int64_t tokens[] = {333, 4};
     gpu_room room = {0};
-    fixture made;
+    gpu_fixture made;
 
-    if (!make_fixture(&made, gpu_context, type, 600, 1060, 333, TMS_EPILOGUE_RESIDUAL))
+    if (!gpu_fixture_plain(&made, gpu_context, type, 600, 1060, 333, TMS_EPILOGUE_RESIDUAL))
         return;
     for (size_t i = 0; i < TEST_COUNT(tokens); i++) {
         const size_t bytes = (size_t)(made.ground->t * made.ground->ldx[0]);
@@ -130,7 +77,7 @@ static void check_capture(tms_dtype type) {
         char message[512];
         tms_status status;
 
-        make_product(&product, &room, &made, tokens[i]);
+        gpu_fixture_product(&product, &room, &made, tokens[i]);
         cudaMemset(zeros, 0, bytes);
         cudaMemcpy(kept, product.args.x, bytes, cudaMemcpyDeviceToDevice);
         swap_x(&product, zeros);
@@ -145,7 +92,7 @@ static void check_capture(tms_dtype type) {
             assert_int_equal(cudaGraphLaunch(exec, stream), cudaSuccess);
             gpu_wait("a graph");
             if (replay > 0)
-                expect_right(&product);
+                gpu_expect_right(&product);
             else
                 assert_false(gpu_product_is_right(&product, message));
             if (replay == 0)
@@ -158,7 +105,7 @@ static void check_capture(tms_dtype type) {
         gpu_free(kept);
         gpu_free(zeros);
     }
-    free_fixture(&made);
+    gpu_fixture_free(&made);
     gpu_room_free(&room);
 }
 
@@ -170,7 +117,7 @@ static void run_can_be_captured_and_replayed_on_new_input(void **state) {
 /* ---- Dense kept ------------------------------------------------------------------------------ */
 
 /* Enqueued, and captured in a graph that is replayed. */
-static void run_both_ways(const fixture *made, gpu_product *product) {
+static void run_both_ways(const gpu_fixture *made, gpu_product *product) {
     cudaStream_t stream;
     cudaGraph_t graph;
     cudaGraphExec_t exec;
@@ -178,7 +125,7 @@ static void run_both_ways(const fixture *made, gpu_product *product) {
 
     assert_ok(tms_spmm_plan_run(made->plan, &product->args, NULL));
     gpu_wait("a plan with dense kept");
-    expect_right(product);
+    gpu_expect_right(product);
     gpu_product_reset(product);
     assert_int_equal(cudaStreamCreate(&stream), cudaSuccess);
     assert_int_equal(cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal), cudaSuccess);
@@ -188,7 +135,7 @@ static void run_both_ways(const fixture *made, gpu_product *product) {
     assert_int_equal(cudaGraphInstantiate(&exec, graph, 0), cudaSuccess);
     assert_int_equal(cudaGraphLaunch(exec, stream), cudaSuccess);
     gpu_wait("a graph with dense kept");
-    expect_right(product);
+    gpu_expect_right(product);
     cudaGraphExecDestroy(exec);
     cudaGraphDestroy(graph);
     cudaStreamDestroy(stream);
@@ -201,20 +148,20 @@ static void check_kept_dense(tms_dtype type) {
 
     for (size_t e = 0; e < TEST_COUNT(epilogues); e++) {
         tms_spmm_problem problem = tmsi_spmm_problem_24(type, 1024, 1024, 700);
-        fixture made;
+        gpu_fixture made;
 
         problem.epilogue = epilogues[e];
-        if (!make_fixture_kept(&made, gpu_context, &problem, 1))
+        if (!gpu_fixture_make(&made, gpu_context, &problem, 1))
             break;
         for (size_t i = 0; i < TEST_COUNT(tokens); i++) {
             gpu_product product;
 
-            make_product(&product, &room, &made, tokens[i]);
+            gpu_fixture_product(&product, &room, &made, tokens[i]);
             run_both_ways(&made, &product);
         }
         if ((gpu_context->gpu.isa & TMS_ISA_CUBLASLT) != 0)
             assert_int_equal(made.layout.parts[0].format, TMS_FORMAT_DENSE);
-        free_fixture(&made);
+        gpu_fixture_free(&made);
     }
     gpu_room_free(&room);
 }
@@ -223,20 +170,20 @@ static void check_kept_dense(tms_dtype type) {
 static void check_dense(tms_dtype type) {
     tms_spmm_problem problem = tmsi_spmm_problem_24(type, 512, 256, 300);
     gpu_room room = {0};
-    fixture made;
+    gpu_fixture made;
 
     problem.format = TMS_FORMAT_DENSE;
     problem.density = 1.0;
     if ((gpu_context->gpu.isa & TMS_ISA_CUBLASLT) == 0 ||
-        !make_fixture_kept(&made, gpu_context, &problem, 0))
+        !gpu_fixture_make(&made, gpu_context, &problem, 0))
         return;
     for (int64_t t = 1; t <= 300; t += 133) {
         gpu_product product;
 
-        make_product(&product, &room, &made, t);
+        gpu_fixture_product(&product, &room, &made, t);
         run_both_ways(&made, &product);
     }
-    free_fixture(&made);
+    gpu_fixture_free(&made);
     gpu_room_free(&room);
 }
 
@@ -256,7 +203,7 @@ enum { THREADS = 8, STREAMS = 4, RUNS = 25 };
 
 typedef struct worker {
     pthread_t thread;
-    const fixture *made;
+    const gpu_fixture *made;
     gpu_room room;
     gpu_product product;
     cudaStream_t stream;
@@ -273,7 +220,7 @@ static void *work(void *arg) {
 }
 
 /* Worker i runs fixtures[i % count] on stream i % STREAMS, with buffers of its own. */
-static void run_workers(const fixture *fixtures, int count, int64_t t) {
+static void run_workers(const gpu_fixture *fixtures, int count, int64_t t) {
     cudaStream_t streams[STREAMS];
     worker workers[THREADS] = {0};
 
@@ -282,7 +229,7 @@ static void run_workers(const fixture *fixtures, int count, int64_t t) {
     for (int i = 0; i < THREADS; i++) {
         workers[i].made = &fixtures[i % count];
         workers[i].stream = streams[i % STREAMS];
-        make_product(&workers[i].product, &workers[i].room, workers[i].made, t - i);
+        gpu_fixture_product(&workers[i].product, &workers[i].room, workers[i].made, t - i);
     }
     for (int i = 0; i < THREADS; i++)
         assert_int_equal(pthread_create(&workers[i].thread, NULL, work, &workers[i]), 0);
@@ -291,7 +238,7 @@ static void run_workers(const fixture *fixtures, int count, int64_t t) {
     gpu_wait("many threads");
     for (int i = 0; i < THREADS; i++) {
         assert_int_equal(workers[i].failures, 0);
-        expect_right(&workers[i].product);
+        gpu_expect_right(&workers[i].product);
         gpu_room_free(&workers[i].room);
     }
     for (int i = 0; i < STREAMS; i++)
@@ -299,13 +246,13 @@ static void run_workers(const fixture *fixtures, int count, int64_t t) {
 }
 
 static void check_threads(tms_dtype type) {
-    fixture made;
+    gpu_fixture made;
 
-    if (!make_fixture(&made, gpu_context, type, 1000, 516, 300, TMS_EPILOGUE_BIAS))
+    if (!gpu_fixture_plain(&made, gpu_context, type, 1000, 516, 300, TMS_EPILOGUE_BIAS))
         return;
     run_workers(&made, 1, 300);
     run_workers(&made, 1, 16);
-    free_fixture(&made);
+    gpu_fixture_free(&made);
 }
 
 static void plan_serves_eight_threads_on_four_streams(void **state) {
@@ -313,25 +260,15 @@ static void plan_serves_eight_threads_on_four_streams(void **state) {
     for_each_type(check_threads);
 }
 
-static tms_context *another_context(int32_t index) {
-    tms_context_desc desc = tms_context_desc_default();
-    tms_context *context = NULL;
-
-    desc.device = TMS_DEVICE_CUDA;
-    desc.device_index = index;
-    assert_ok(tms_context_create(&desc, &context));
-    return context;
-}
-
 static void check_contexts(tms_dtype type) {
-    tms_context *other = another_context(0);
-    fixture made[2];
+    tms_context *other = gpu_context_of(0);
+    gpu_fixture made[2];
 
-    if (make_fixture(&made[0], gpu_context, type, 520, 516, 200, TMS_EPILOGUE_BIAS)) {
-        assert_true(make_fixture(&made[1], other, type, 700, 260, 200, 0));
+    if (gpu_fixture_plain(&made[0], gpu_context, type, 520, 516, 200, TMS_EPILOGUE_BIAS)) {
+        assert_true(gpu_fixture_plain(&made[1], other, type, 700, 260, 200, 0));
         run_workers(made, 2, 200);
-        free_fixture(&made[0]);
-        free_fixture(&made[1]);
+        gpu_fixture_free(&made[0]);
+        gpu_fixture_free(&made[1]);
     }
     tms_context_destroy(other);
 }
@@ -339,40 +276,6 @@ static void check_contexts(tms_dtype type) {
 static void two_contexts_run_at_once(void **state) {
     (void)state;
     for_each_type(check_contexts);
-}
-
-/* A plan of each further GPU, run while that is the thread's current one, and while it is not. */
-static void every_gpu_of_the_machine_serves(void **state) {
-    int count = 0;
-
-    (void)state;
-    assert_int_equal(cudaGetDeviceCount(&count), cudaSuccess);
-    if (count < 2) {
-        print_message("this machine has one GPU: several are not tested\n");
-        skip();
-    }
-    for (int index = 1; index < count; index++) {
-        tms_context *context = another_context(index);
-        gpu_room room = {0};
-        gpu_product product;
-        fixture made;
-
-        assert_int_equal(cudaSetDevice(index), cudaSuccess);
-        assert_true(make_fixture(&made, context, TMS_BF16, 520, 516, 200, TMS_EPILOGUE_BIAS));
-        for (int current = index; current >= 0; current -= index) {
-            make_product(&product, &room, &made, 200);
-            gpu_wait("preparing");
-            assert_int_equal(cudaSetDevice(current), cudaSuccess);
-            assert_ok(tms_spmm_plan_run(made.plan, &product.args, NULL));
-            assert_int_equal(cudaSetDevice(index), cudaSuccess);
-            gpu_wait("another GPU");
-            expect_right(&product);
-        }
-        free_fixture(&made);
-        gpu_room_free(&room);
-        tms_context_destroy(context);
-        assert_int_equal(cudaSetDevice(0), cudaSuccess);
-    }
 }
 
 /* ---- Nothing allocated ----------------------------------------------------------------------- */
@@ -402,20 +305,20 @@ static void check_allocations(tms_dtype type) {
     tms_context_desc desc = tms_context_desc_default();
     tms_context *context = NULL;
     gpu_room room = {0};
-    fixture made;
+    gpu_fixture made;
 
     test_allocator_init(&allocator);
     desc.allocator = &allocator.allocator;
     desc.device = TMS_DEVICE_CUDA;
     assert_ok(tms_context_create(&desc, &context));
-    if (make_fixture(&made, context, type, 1000, 516, 700, TMS_EPILOGUE_BIAS)) {
+    if (gpu_fixture_plain(&made, context, type, 1000, 516, 700, TMS_EPILOGUE_BIAS)) {
         for (size_t i = 0; i < TEST_COUNT(tokens); i++) {
             const int64_t calls_before = allocator.calls;
             size_t before, after, total;
             gpu_product product;
             gpu_calls calls;
 
-            make_product(&product, &room, &made, tokens[i]);
+            gpu_fixture_product(&product, &room, &made, tokens[i]);
             assert_ok(tms_spmm_plan_run(made.plan, &product.args, NULL)); /* CUDA loads lazily */
             gpu_wait("a first run");
             assert_int_equal(cudaMemGetInfo(&before, &total), cudaSuccess);
@@ -433,9 +336,9 @@ static void check_allocations(tms_dtype type) {
             if (!gpu_option.is_reduced) /* a tool has memory of its own */
                 assert_int_equal(before, after);
             assert_int_equal(allocator.calls, calls_before);
-            expect_right(&product);
+            gpu_expect_right(&product);
         }
-        free_fixture(&made);
+        gpu_fixture_free(&made);
     }
     gpu_room_free(&room);
     tms_context_destroy(context);
@@ -455,7 +358,6 @@ int gpu_test_plans(void) {
         cmocka_unit_test(dense_weights_are_multiplied_too),
         cmocka_unit_test(plan_serves_eight_threads_on_four_streams),
         cmocka_unit_test(two_contexts_run_at_once),
-        cmocka_unit_test(every_gpu_of_the_machine_serves),
         cmocka_unit_test(hook_counts_allocations_and_waits),
         cmocka_unit_test(run_allocates_nothing_and_waits_for_nothing),
     };

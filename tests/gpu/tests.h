@@ -30,10 +30,11 @@ bool gpu_serves(const tmsi_spmm_kernel *kernel, tms_dtype type);
 /* Runs one kernel on a product and says what is wrong, as text; true where nothing is. */
 bool gpu_kernel_is_right(const tmsi_spmm_kernel *kernel, gpu_product *product, char message[512]);
 
-/* Tests of one kernel (axes.c; kernels.c); of plans; of the frame itself. */
+/* Tests of one kernel (axes.c; kernels.c); of plans; of several GPUs; of the frame itself. */
 void gpu_kernel_is_right_on_every_axis(void **state);
 int gpu_test_kernel(const tmsi_spmm_kernel *kernel);
 int gpu_test_plans(void);
+int gpu_test_devices(void);
 int gpu_test_frame(void);
 /* Images built and decoded there (images.c). */
 int gpu_test_images(void);
