@@ -10,8 +10,9 @@ long). Dense layers keep their random weights; for the others they are pruned 2:
 
 Every variant is timed in turn, round after round, in one process; figures are medians of the
 rounds, with the interval that holds the median with 95 % probability. "compiled" is torch.compile
-of the whole model, or with --regional of each block; decoding runs as CUDA graphs, every variant
-alike. Output is compared with the pruned dense model's before anything is timed.
+of each block, "compiled whole" of the model; decoding runs as CUDA graphs, every variant alike.
+Output is compared with the pruned dense model's before anything is timed. What is measured is
+written after every round, so that a run that is cut short leaves something.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ import datetime
 import inspect
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -33,7 +34,12 @@ from torch import nn
 import tamis
 
 Call = Callable[[], torch.Tensor]
-VARIANTS = ["dense", "dense compiled", "torch 2:4", "torch 2:4 compiled", "tamis", "tamis compiled"]
+VARIANTS = [
+    f"{what}{how}"
+    for what in ("dense", "torch 2:4", "tamis")
+    for how in ("", " compiled", " compiled whole")
+]
+USUAL = ["dense", "dense compiled", "torch 2:4", "tamis", "tamis compiled"]
 
 
 @dataclass
@@ -214,8 +220,8 @@ def to_torch_sparse(model: nn.Module, layers: list[str]) -> nn.Module:
     return model
 
 
-def compiled(model: nn.Module, case: Case, regional: bool) -> nn.Module:
-    if not regional:
+def compiled(model: nn.Module, case: Case, is_whole: bool) -> nn.Module:
+    if is_whole:
         return torch.compile(model, dynamic=False)
     for block in getattr(model, case.blocks):
         block.compile(dynamic=False)
@@ -244,6 +250,15 @@ def captured(call: Call) -> Call:
 def weight_bytes(model: nn.Module) -> int:
     parts = [*model.parameters(), *model.buffers()]
     return sum(part.numel() * part.element_size() for part in parts if part.is_cuda)
+
+
+def working_bytes(call: Call) -> int:
+    """Memory that a call takes besides what was there, its output included."""
+    torch.cuda.reset_peak_memory_stats()
+    before = torch.cuda.memory_allocated()
+    call()
+    torch.cuda.synchronize()
+    return torch.cuda.max_memory_allocated() - before
 
 
 @dataclass
@@ -285,7 +300,6 @@ def build(
     dense: nn.Module,
     pruned: nn.Module,
     args: tuple[Any, ...],
-    regional: bool,
 ) -> tuple[Variant, torch.Tensor]:
     """Makes a variant, runs it once, and gives its output."""
     report = None
@@ -298,12 +312,14 @@ def build(
     elif name.startswith("tamis"):
         report = tamis.sparsify(model, layers=case.layers, keep_dense=False)
     held = weight_bytes(model)
-    if name.endswith("compiled"):
-        model = compiled(model, case, regional)
+    if "compiled" in name:
+        model = compiled(model, case, name.endswith("whole"))
     begin = time.perf_counter()
     out = model(*args)
     torch.cuda.synchronize()
     first = time.perf_counter() - begin
+    peak = held + working_bytes(lambda: model(*args))
+    print(f"{case.name}, {name}: {held / 1e6:.0f} MB of weights, at the peak {peak / 1e6:.0f} MB")
     call = captured(lambda: model(*args)) if case.graphs else (lambda: model(*args))
     return Variant(name, call, first, held, report=report), out
 
@@ -314,8 +330,8 @@ def difference(got: torch.Tensor, want: torch.Tensor) -> float:
     return float((got - want).square().mean().sqrt() / want.square().mean().sqrt())
 
 
-def measure(case: Case, names: list[str], rounds: int, regional: bool) -> list[dict[str, Any]]:
-    """Rows of all variants of one model."""
+def measure(case: Case, names: list[str], rounds: int) -> Iterator[list[dict[str, Any]]]:
+    """Rows of all variants of one model, after each round."""
     torch.manual_seed(0)
     dense, args = case.make(), case.inputs()
     pruned = copy.deepcopy(dense)
@@ -324,7 +340,7 @@ def measure(case: Case, names: list[str], rounds: int, regional: bool) -> list[d
     variants = []
     for name in names:
         try:
-            variant, out = build(case, name, dense, pruned, args, regional)
+            variant, out = build(case, name, dense, pruned, args)
         except Exception as error:  # a rival that cannot run is a row like any other
             print(f"{case.name}, {name}: {type(error).__name__}: {str(error)[:300]}", flush=True)
             continue
@@ -334,11 +350,11 @@ def measure(case: Case, names: list[str], rounds: int, regional: bool) -> list[d
         variants.append(variant)
         del out
     once = {variant.name: variant.run(2) for variant in variants}
-    for _ in range(rounds):
+    for done in range(1, rounds + 1):
         for variant in variants:
             variant.run(max(1, int(20 / once[variant.name])))  # into its own state of the clocks
             variant.ms.append(variant.run(max(2, int(60 / once[variant.name]))))
-    return rows_of(case, variants, rounds)
+        yield rows_of(case, variants, done)
 
 
 def rows_of(case: Case, variants: list[Variant], rounds: int) -> list[dict[str, Any]]:
@@ -416,27 +432,30 @@ def draw(rows: list[dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
+def write(rows: list[dict[str, Any]], out: Path) -> None:
+    with (out / "models.jsonl").open("w") as file:
+        file.writelines(json.dumps(row) + "\n" for row in rows)
+    (out / "table.md").write_text(draw(rows) + "\n")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--models", nargs="*", choices=CASES, default=list(CASES))
-    parser.add_argument("--variants", nargs="*", choices=VARIANTS, default=VARIANTS)
+    parser.add_argument("--variants", nargs="*", choices=VARIANTS, default=USUAL)
     parser.add_argument("--rounds", type=int, default=9)
-    parser.add_argument("--regional", action="store_true", help="compile blocks, not whole models")
     parser.add_argument("--out", type=Path, default=Path("gpu_models"))
     options = parser.parse_args()
     if not torch.cuda.is_available():
         raise SystemExit("gpu_models: there is no CUDA GPU that torch can use")
     options.out.mkdir(parents=True, exist_ok=True)
-    rows = []
+    rows: dict[str, list[dict[str, Any]]] = {}
     with torch.inference_mode():
         for name in options.models:
             torch._dynamo.reset()
-            rows += measure(CASES[name], options.variants, options.rounds, options.regional)
+            for rows[name] in measure(CASES[name], options.variants, options.rounds):
+                write([row for model in rows.values() for row in model], options.out)
             torch.cuda.empty_cache()
-            with (options.out / "models.jsonl").open("w") as file:
-                file.writelines(json.dumps(row) + "\n" for row in rows)
-            (options.out / "table.md").write_text(draw(rows) + "\n")
-    print(draw(rows))
+    print((options.out / "table.md").read_text())
 
 
 if __name__ == "__main__":
