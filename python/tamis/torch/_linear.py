@@ -16,8 +16,9 @@ from torch.nn import functional as F
 
 from .. import _context, _core
 from . import _folded, _images, _ops
+from ._behind import activate, interleave
 from ._formats import Shape
-from ._weight import SparseWeight, _renew, activate, interleave
+from ._weight import SparseWeight, _renew
 
 
 class _SparseLayer(nn.Module):

@@ -43,15 +43,15 @@ from torch.nn import functional as F
 
 from .. import _context, _core
 from . import _images, _ops
+from ._behind import behind
 from ._formats import INDEX_NAMES, Shape, to_dense
+from ._kept import KeptDense, kept_dense
 
 # What an eager call asks, without the look-ups: forward is on the way of every layer.
 _is_compiling = torch.compiler.is_compiling
 _is_grad_enabled = torch.is_grad_enabled
 _any_autocast = torch._C._is_any_autocast_enabled
 _product = _ops.product
-
-ACTIVATIONS = ("none", "relu", "relu2", "gelu", "gelu_tanh", "silu")
 
 
 class _Ready(NamedTuple):
@@ -65,6 +65,7 @@ class _Ready(NamedTuple):
     layout: bytes
     bias: Tensor | None
     bias_version: int
+    kept: KeptDense | None = None
 
 
 def _version(tensor: Tensor) -> int:
@@ -75,26 +76,6 @@ def _version(tensor: Tensor) -> int:
 def _transforms_gradients() -> bool:
     top = peek_interpreter_stack()
     return top is not None and top.key() != TransformType.Vmap
-
-
-def activate(y: Tensor, activation: str) -> Tensor:
-    """An activation by its name, in torch's operations."""
-    if activation == "none":
-        return y
-    if activation == "relu2":
-        return F.relu(y).square()
-    if activation in ("gelu", "gelu_tanh"):
-        return F.gelu(y, approximate="tanh" if activation == "gelu_tanh" else "none")
-    if activation == "relu":
-        return F.relu(y)
-    if activation == "silu":
-        return F.silu(y)
-    raise _core.InvalidError(f'activation is "{activation}", but must be one of {ACTIVATIONS}')
-
-
-def interleave(gate: Tensor, up: Tensor) -> Tensor:
-    """Rows (of weights, components or biases) in turn, gate first, as ``gate=True`` wants them."""
-    return torch.stack((gate, up), 1).flatten(0, 1)
 
 
 class SparseWeight(nn.Module):
@@ -263,6 +244,10 @@ class SparseWeight(nn.Module):
             ready = self._prepare(x)
         if _is_grad_enabled() and self._wants_grad(x, bias, residual):
             return self._differentiable(x, bias, activation, residual, gate, ready.kind)
+        if ready.kept is not None and activation == "none" and residual is None and not gate:
+            is_alike = bias is None or bias.dtype is x.dtype
+            if is_alike and ready.kept.serves(x.numel() // self._shape[1]):
+                return F.linear(x, ready.kept.weight, bias)
         if bias is not None and bias.dtype is not torch.float32:
             if ready.bias is not bias or (
                 ready.bias_version >= 0 and ready.bias_version != bias._version
@@ -316,14 +301,14 @@ class SparseWeight(nn.Module):
             self.format,
             list(self._shape),
         )
-        return _behind(y, activation, residual, gate)
+        return behind(y, activation, residual, gate)
 
     def _composed(
         self, x: Tensor, bias32: Tensor | None, activation: str, residual: Tensor | None, kind: int
     ) -> Tensor:
         """Gate and up where no kernel fuses them."""
         y = _ops.product(x, self.image, bias32, None, kind, self._shape.n, "none", False)
-        return _behind(y, activation, residual, True)
+        return behind(y, activation, residual, True)
 
     def _set_bias(self, bias: Tensor, ready: _Ready) -> _Ready:
         """Remembers a bias in float32, in the same memory where there is some."""
@@ -414,7 +399,7 @@ class SparseWeight(nn.Module):
             bias=None,
             bias_version=0,
         )
-        self._ready = self._ready._replace(fuses_gate=self._can_fuse_gate())
+        self._ready = self._ready._replace(fuses_gate=self._can_fuse_gate(), kept=self._kept())
         if bias is not None and bias.dtype is not torch.float32:
             self._set_bias(bias, self._ready)
         return self._ready
@@ -431,6 +416,13 @@ class SparseWeight(nn.Module):
         except _core.Error:
             return False
         return True
+
+    def _kept(self) -> KeptDense | None:
+        ready, image = self._ready, self.image
+        if not self.keep_dense or self.device.type != "cuda" or ready is None or image is None:
+            return None
+        _, description = self.describe(self.t_max)
+        return kept_dense(image, ready.kind, self._shape[:2], ready.dtype, description)
 
     def _prepare(self, x: Tensor) -> _Ready:
         if x.is_meta and self.values.is_meta:
@@ -511,11 +503,6 @@ def _autocast(x: Tensor) -> Tensor:
     if torch.is_autocast_enabled(kind) and x.is_floating_point():
         return x.to(torch.get_autocast_dtype(kind))
     return x
-
-
-def _behind(y: Tensor, activation: str, residual: Tensor | None, gate: bool) -> Tensor:
-    y = activate(y[..., 0::2], activation) * y[..., 1::2] if gate else activate(y, activation)
-    return y if residual is None else y + residual
 
 
 def _renew(old: Tensor | None, new: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 import tamis
 from support import assert_near, make_weight
 from tamis.torch import _ops
-from tamis.torch._weight import activate
+from tamis.torch._behind import activate
 
 
 def reference(x, dense, bias=None, activation="none", residual=None, gate=False):

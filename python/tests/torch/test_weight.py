@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 import tamis
 from support import assert_near, make_weight
+from tamis.torch import _kept
 
 
 class Layer(nn.Module):
@@ -367,3 +368,32 @@ def test_run_allocates_only_its_output():
         peak = torch.cuda.max_memory_allocated()
     work = 1 << 20  # some kernels take work memory; none here as much as this
     assert peak - before <= y.numel() * 2 + work
+
+
+def test_a_plan_tells_where_dense_is_faster():
+    text = (
+        "t 1..64: spmm_nm24_bf16_few_64x64_sm90 from nm24-mma 2:4 bf16, 8.4 us at t 64\n"
+        "t 65..256: spmm_dense_bf16_lt from plain dense bf16, 9.1 us at t 256 (on dense weights)\n"
+        "t 257..4096: spmm_nm24_bf16_256x192_sm90 from nm24-mma 2:4 bf16, 102 us at t 4096\n"
+        "t 4097..8192: spmm_dense_bf16_lt from plain dense bf16, 9.1 us at t 8192\n"
+    )
+    assert _kept.dense_ranges(text) == ((65, 256), (4097, 8192))
+    kept = _kept.KeptDense(torch.empty(0), _kept.dense_ranges(text))
+    assert [kept.serves(t) for t in (64, 65, 256, 257, 4097)] == [False, True, True, False, True]
+
+
+@needs_gpu
+def test_kept_dense_weights_are_torchs_own_product_where_faster():
+    weight, dense = make_weight(1024, 1024, device="cuda", dtype=torch.bfloat16, keep_dense=True)
+    bias = torch.randn(1024, device="cuda", dtype=torch.bfloat16)
+    ways = set()
+    for t in (1, 16, 128, 256, 512, 4096, 16384):
+        x = torch.randn(t, 1024, device="cuda", dtype=torch.bfloat16)
+        with torch.no_grad():
+            y = weight(x, bias)
+            is_dense = weight._ready.kept is not None and weight._ready.kept.serves(t)
+        assert_near(y, F.linear(x.double(), dense.double(), bias.double()), torch.bfloat16)
+        if is_dense:
+            assert torch.equal(y, F.linear(x, dense, bias))
+        ways.add(is_dense)
+    assert ways == {False, True}
