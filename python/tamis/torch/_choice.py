@@ -6,21 +6,16 @@ kernel, on a GPU cuBLASLt.
 
 from __future__ import annotations
 
-import contextlib
-import functools
 import math
 from dataclasses import dataclass, field
 
 import torch
 
-from .. import _context, _core
+from .. import _core
 from .._masks import check
-from .._matrix import FORMATS
 from .._pattern import Pattern
-from ._images import NUMBERS, context_of
+from ._predict import Weight, dense_time, is_doubtful, numbers_of_rows, sparse_time
 from ._select import as_host
-
-_BIAS = 0x04  # TMS_EPILOGUE_BIAS
 
 
 @dataclass
@@ -36,6 +31,9 @@ class Choice:
     gain: dict[int, float] = field(default_factory=dict)
     why_dense: str | None = None
 
+    unsure_at: tuple[int, ...] = ()
+    """Numbers of tokens, of those asked for and some between, at which dense may be faster."""
+
     @property
     def text(self) -> str:
         """For people: "nm 2:4"."""
@@ -45,9 +43,12 @@ class Choice:
             return f"bsr {self.block[0]}x{self.block[1]}"
         return self.format or "dense"
 
-    loses_at: tuple[int, ...] = ()
-    """Numbers of tokens, of those asked for and the powers of two between, at which dense is faster
-    by more than the clock's noise."""
+    @property
+    def never_wins(self) -> bool:
+        """Whether dense is or may be faster at all of the tokens asked for, by more than noise."""
+        return bool(self.gain) and all(
+            gain < 0.97 or t in self.unsure_at for t, gain in self.gain.items()
+        )
 
 
 def _candidates(matrix: torch.Tensor, pattern: Pattern | None) -> list[Choice]:
@@ -88,55 +89,33 @@ def _density(matrix: torch.Tensor, choice: Choice) -> float:
     return int(blocks.count_nonzero()) / blocks.numel()
 
 
-@functools.lru_cache(maxsize=4096)
-def _predict(
-    device: torch.device,
-    format: int,
-    shape: tuple[int, int, int, int, int, int],
-    density: float,
-    dtype: torch.dtype,
-    has_bias: bool,
-    t: int,
-    t_max: int,
-) -> tuple[str, float]:
-    is_cuda = device.type == "cuda"
-    number = NUMBERS[dtype if is_cuda else torch.float32]
-    on = _context.CUDA if is_cuda else _context.CPU
-    problem = (format, *shape[:2], density, *shape[2:], number, number, on)
-    epilogue = _BIAS if has_bias else 0
-    kernel, _, us = _core.predict(context_of(device), problem, epilogue, t, t_max, 0)
-    return kernel, us
-
-
-def _with_between(tokens: tuple[int, ...]) -> list[int]:
-    """Sorted tokens, and the powers of two between their first and last."""
-    powers = (1 << i for i in range(tokens[-1].bit_length()))
-    return sorted({*tokens, *(t for t in powers if t >= tokens[0])})
-
-
 def _judge(
     matrix: torch.Tensor, choice: Choice, tokens: tuple[int, ...], has_bias: bool
 ) -> float | None:
     """Fills what is open in choice; the mean of gains, or None where the device has no kernel."""
     n, k = matrix.shape
-    device, dtype = matrix.device, matrix.dtype
-    shape = (n, k, choice.keep, choice.group, *choice.block)
-    density = round(_density(matrix, choice), 4)
     assert choice.format is not None
-    number = FORMATS.index(choice.format)
-    dense = (n, k, 0, 0, 0, 0)
-    for t in _with_between(tokens):
-        rest = (dtype, has_bias, t, tokens[-1])
+    weight = Weight(
+        matrix.device,
+        matrix.dtype,
+        choice.format,
+        n,
+        k,
+        choice.keep,
+        choice.group,
+        *choice.block,
+        round(_density(matrix, choice), 4),
+        has_bias,
+    )
+    for t in sorted({*tokens, *numbers_of_rows(tokens[0], tokens[-1])}):
         try:
-            kernel, ours = _predict(device, number, shape, density, *rest)
+            kernel, ours = sparse_time(weight, t, tokens[-1])
         except _core.UnsupportedError as error:
             choice.why_dense = str(error)
             return None
-        rival: float | None = None
-        with contextlib.suppress(_core.UnsupportedError):  # without cuBLASLt: nothing to compare
-            _, rival = _predict(device, 0, dense, 1.0, *rest)
-        if rival is not None and rival < 0.97 * ours:
-            choice.loses_at += (t,)
+        rival = dense_time(weight, t, tokens[-1])
+        if rival is not None and is_doubtful(matrix.device, rival, ours):
+            choice.unsure_at += (t,)
         if t in tokens:
             choice.kernels[t] = kernel
             if rival is not None:

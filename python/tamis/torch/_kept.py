@@ -1,22 +1,22 @@
 """The dense weight that is kept beside a sparse one on a GPU, and when it serves.
 
-Where the library's model finds cuBLASLt faster, a plain product goes to ``F.linear`` itself: the
-same call as of the layer that was replaced, bias included, so that such a product is never slower.
-What has an activation or a residual to fuse stays with the library, which chooses for it too.
+Where dense may be faster, a plain product goes to ``F.linear`` itself: the same call as of the
+layer that was replaced, bias included, so that it is not slower. What has an activation or a
+residual to fuse stays with the library, which chooses for it too.
 """
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
-import torch
 from torch import Tensor
 
 from .. import _core
+from ._predict import Weight, dense_ranges
 
 
 class KeptDense(NamedTuple):
-    """A dense weight [n, k] inside an image, and the ranges of rows for which it is faster."""
+    """A dense weight [n, k] inside an image, and the ranges of rows that it serves."""
 
     weight: Tensor
     ranges: tuple[tuple[int, int], ...]
@@ -25,26 +25,11 @@ class KeptDense(NamedTuple):
         return any(first <= rows <= last for first, last in self.ranges)
 
 
-def dense_ranges(description: str) -> tuple[tuple[int, int], ...]:
-    """First and last of each range of rows that a plan gives to a dense kernel, of lines like
-    "t 65..128: spmm_dense_bf16_lt from plain dense bf16, 9.1 us at t 128 (on dense weights)"."""
-    found = []
-    for line in description.splitlines():
-        rows, _, rest = line.removeprefix("t ").partition(": ")
-        first, is_range, last = rows.partition("..")
-        if is_range and rest.startswith("spmm_dense_"):
-            found.append((int(first), int(last)))
-    return tuple(found)
-
-
-def kept_dense(
-    image: Tensor, kind: int, shape: tuple[int, int], dtype: torch.dtype, description: str
-) -> KeptDense | None:
-    """What an image on a GPU keeps, with the description of its plan for a plain product; None
-    where there is no dense weight, or never faster."""
-    offset, ranges = _core.kind_dense(kind), dense_ranges(description)
+def kept_dense(image: Tensor, kind: int, weight: Weight, t_max: int) -> KeptDense | None:
+    """What an image on a GPU keeps; None where that is no dense weight, or it is never faster."""
+    offset = _core.kind_dense(kind)
+    ranges = () if offset is None else dense_ranges(weight, t_max)
     if offset is None or not ranges:
         return None
-    n, k = shape
-    held = image.detach()[offset : offset + n * k * dtype.itemsize]
-    return KeptDense(held.view(dtype).view(n, k), ranges)
+    held = image.detach()[offset : offset + weight.n * weight.k * weight.dtype.itemsize]
+    return KeptDense(held.view(weight.dtype).view(weight.n, weight.k), ranges)

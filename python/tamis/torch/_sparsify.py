@@ -50,9 +50,9 @@ def sparsify(
     pattern     prunes the layers first, as ``tamis.prune`` does. None: they are pruned already, and
                 each takes the format that its zeros suit best.
     layers      as for ``prune``.
-    keep_dense  "auto": a layer stays dense where sparse would lose at all of ``tokens``, and keeps
-                its dense weight beside the sparse one where it would lose at some of them, or at a
-                power of two between them. True: always both. False: never; least memory.
+    keep_dense  "auto": a layer stays dense where dense is or may be faster at all of ``tokens``,
+                and keeps its dense weight beside the sparse one where that is so at some of them,
+                or at a number between. True: always both. False: never; least memory.
     tokens      numbers of rows that calls will bring, for "auto" and the report.
     fuse        activations, residuals, gates and q/k/v into the products (docs/pytorch.md, Fusion).
     trainable   kept values get gradients and can be trained; else they are fixed.
@@ -165,13 +165,10 @@ def _convert(model: nn.Module, layer: Layer, row: SparseRow, options: _Options) 
     kept = None if options.pattern is None else Pattern.parse(options.pattern)
     choice = choose(matrix, kept, options.tokens, layer.owner.bias is not None)
     row.take(choice)
-    loses = choice.loses_at
-    if choice.format is None or (
-        options.keep_dense == "auto" and set(loses) >= set(options.tokens)
-    ):
-        row.dense_because = choice.why_dense or "sparse would be slower at every number of tokens"
+    if choice.format is None or (options.keep_dense == "auto" and choice.never_wins):
+        row.dense_because = choice.why_dense or "dense is or may be faster at every number of tokens"
         return row
-    keep = options.keep_dense is True or (options.keep_dense == "auto" and bool(loses))
+    keep = options.keep_dense is True or (options.keep_dense == "auto" and bool(choice.unsure_at))
     module = _make(layer, matrix, choice, keep, options)
     module.train(layer.owner.training)
     for hooks in ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks"):
@@ -223,5 +220,7 @@ def _measure_row(model: nn.Module, row: SparseRow) -> None:
     module = model.get_submodule(row.name.rpartition(".")[0])
     if isinstance(module, (SparseLinear, SparseConv2d)):
         row.resident_bytes = module.weight.resident_bytes
+        for t in filter(module.weight.dense_serves, row.kernels):
+            row.kernels[t] = "F.linear"
     else:
         row.resident_bytes = row.dense_bytes

@@ -46,6 +46,7 @@ from . import _images, _ops
 from ._behind import behind
 from ._formats import INDEX_NAMES, Shape, to_dense
 from ._kept import KeptDense, kept_dense
+from ._predict import Weight
 
 # What an eager call asks, without the look-ups: forward is on the way of every layer.
 _is_compiling = torch.compiler.is_compiling
@@ -206,8 +207,14 @@ class SparseWeight(nn.Module):
         return str(kernel), text
 
     def kernel(self, t: int) -> str:
-        """Name of the kernel that serves t rows of input."""
-        return self.describe(t)[0]
+        """Name of the kernel that serves t rows of input; "F.linear" for a kept dense weight's."""
+        name, _ = self.describe(t)
+        return "F.linear" if self.dense_serves(t) else name
+
+    def dense_serves(self, t: int) -> bool:
+        """Whether t rows of input go to a dense weight that is kept on a GPU."""
+        kept = self._ready.kept if self._ready is not None else None
+        return kept is not None and kept.serves(t)
 
     def extra_repr(self) -> str:
         n, k, keep, group, *block = self._shape
@@ -421,8 +428,10 @@ class SparseWeight(nn.Module):
         ready, image = self._ready, self.image
         if not self.keep_dense or self.device.type != "cuda" or ready is None or image is None:
             return None
-        _, description = self.describe(self.t_max)
-        return kept_dense(image, ready.kind, self._shape[:2], ready.dtype, description)
+        about = Weight(
+            self.device, ready.dtype, self.format, *self._shape, round(self.density, 4), True
+        )
+        return kept_dense(image, ready.kind, about, self.t_max)
 
     def _prepare(self, x: Tensor) -> _Ready:
         if x.is_meta and self.values.is_meta:

@@ -2,14 +2,13 @@
 
 import copy
 import json
-from typing import Any
 
 import pytest
 import torch
 from torch import nn
 
 import tamis
-from tamis.torch import _choice
+from tamis.torch import _predict
 
 
 class Mixed(nn.Module):
@@ -80,19 +79,17 @@ def test_keep_dense_auto_leaves_a_layer_dense_where_sparse_would_lose() -> None:
     model = nn.Sequential(nn.Linear(256, 256))
     report = tamis.sparsify(model, "unstructured 5%", tokens=(64, 256))
     assert type(model[0]) is nn.Linear
-    assert "slower" in str(report.rows[0].dense_because)
+    assert "faster" in str(report.rows[0].dense_because)
     assert all(gain < 0.97 for gain in report.rows[0].gain.values())
     report = tamis.sparsify(model, "unstructured 5%", tokens=(64, 256), keep_dense=False)
     assert isinstance(model[0], tamis.SparseLinear) and report.rows[0].dense_because is None
 
 
-def test_keep_dense_auto_looks_at_powers_of_two_between_the_tokens(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    def predict(device: Any, format: int, *rest: Any) -> tuple[str, float]:
-        return "kernel", 2.0 if format != 0 and rest[-2] == 32 else 1.0
+def test_keep_dense_auto_looks_between_the_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
+    def time(weight: _predict.Weight, t: int, t_max: int) -> tuple[str, float]:
+        return "kernel", 2.0 if weight.format != "dense" and t == 48 else 1.0
 
-    monkeypatch.setattr(_choice, "_predict", predict)
+    monkeypatch.setattr(_predict, "_time", time)
     rows = [
         tamis.sparsify(nn.Sequential(nn.Linear(64, 64)), "2:4", tokens=tokens).rows[0]
         for tokens in ((16, 64), (64, 128))

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 import tamis
 from support import assert_near, make_weight
-from tamis.torch import _kept
+from tamis.torch import _kept, _predict
 
 
 class Layer(nn.Module):
@@ -370,16 +370,20 @@ def test_run_allocates_only_its_output():
     assert peak - before <= y.numel() * 2 + work
 
 
-def test_a_plan_tells_where_dense_is_faster():
-    text = (
-        "t 1..64: spmm_nm24_bf16_few_64x64_sm90 from nm24-mma 2:4 bf16, 8.4 us at t 64\n"
-        "t 65..256: spmm_dense_bf16_lt from plain dense bf16, 9.1 us at t 256 (on dense weights)\n"
-        "t 257..4096: spmm_nm24_bf16_256x192_sm90 from nm24-mma 2:4 bf16, 102 us at t 4096\n"
-        "t 4097..8192: spmm_dense_bf16_lt from plain dense bf16, 9.1 us at t 8192\n"
+def test_dense_serves_where_the_model_is_not_sure_of_less(monkeypatch):
+    def time(weight, t, t_max):  # sparse takes twice as long at 48..96, a bit less at 4096
+        if weight.format == "dense":
+            return "dense", 5.0 if t < 256 else 50.0
+        return "sparse", 10.0 if 48 <= t <= 96 else 48.0 if t == 4096 else 4.0
+
+    monkeypatch.setattr(_predict, "_time", time)
+    weight = _predict.Weight(
+        torch.device("cuda"), torch.bfloat16, "nm", 64, 64, 2, 4, 0, 0, 0.5, False
     )
-    assert _kept.dense_ranges(text) == ((65, 256), (4097, 8192))
-    kept = _kept.KeptDense(torch.empty(0), _kept.dense_ranges(text))
-    assert [kept.serves(t) for t in (64, 65, 256, 257, 4097)] == [False, True, True, False, True]
+    ranges = _predict.dense_ranges(weight, 16384)
+    assert ranges == ((33, 96), (3073, 4096))
+    kept = _kept.KeptDense(torch.empty(0), ranges)
+    assert [kept.serves(t) for t in (32, 33, 96, 97, 4096)] == [False, True, True, False, True]
 
 
 @needs_gpu
@@ -391,7 +395,8 @@ def test_kept_dense_weights_are_torchs_own_product_where_faster():
         x = torch.randn(t, 1024, device="cuda", dtype=torch.bfloat16)
         with torch.no_grad():
             y = weight(x, bias)
-            is_dense = weight._ready.kept is not None and weight._ready.kept.serves(t)
+            is_dense = weight.dense_serves(t)
+            assert (weight.kernel(t) == "F.linear") == is_dense
         assert_near(y, F.linear(x.double(), dense.double(), bias.double()), torch.bfloat16)
         if is_dense:
             assert torch.equal(y, F.linear(x, dense, bias))
