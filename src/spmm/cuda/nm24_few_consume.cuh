@@ -6,7 +6,7 @@
 #include "cuda/ptx/grid.cuh"
 #include "cuda/ptx/warp.cuh"
 #include "spmm/cuda/nm24_consume.cuh"
-#include "spmm/cuda/nm24_few_store.cuh"
+#include "spmm/cuda/nm24_few_rows.cuh"
 
 namespace nm24_few {
 
@@ -115,11 +115,17 @@ __device__ inline void consume(const Params &p, const Place &at, uint32_t shared
 
     if (consumer.group >= at.blocks)
         return;
+    /* As those that load do: what follows reads factors, and reads and writes y. */
+    tmsi_griddepcontrol_wait();
+    Rows<T> rows(p, at, shared, consumer.group, consumer.thread);
     consumer.product(d);
+    if (p.has_rows && p.split == 1)
+        return rows.finish_own(d);
     if (p.split > 1)
         tmsi_barrier_cluster_wait(); /* all CTAs have begun, long ago */
     store.send(d);
-    tmsi_griddepcontrol_wait(); /* as those that loaded did: what follows reads and writes y */
+    if (p.has_rows)
+        return rows.finish_shared(store);
     store.load_factors();
     store.store(consumer.group);
 }

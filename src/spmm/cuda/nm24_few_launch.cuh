@@ -39,6 +39,13 @@ inline bool has_pieces(const tmsi_epilogue &e) {
            (e.residual == NULL || is_aligned(e.residual, e.ldr, residual_bytes));
 }
 
+/* Whether y is rows of 16-bit values, of which a thread stores eight at once. */
+inline bool has_rows(const tmsi_epilogue &e) {
+    return e.y_order == TMS_ORDER_TN && (e.y_type == TMS_BF16 || e.y_type == TMS_F16) &&
+           !e.is_gated && e.absmax == NULL && e.n % 8 == 0 && tmsi_is_copyable(e.y, e.ldy, e.y_type) &&
+           (e.residual == NULL || tmsi_is_copyable(e.residual, e.ldr, e.y_type));
+}
+
 /* Divides shared memory: sums first, of all units that a CTA may have, then as many stages as its
  * blocks need or the rest holds. Consumers give a stage back one stage later, so a ring of one
  * would stand still: where half of the memory holds no more, all of it is taken. */
@@ -79,6 +86,7 @@ tms_status launch_grid(const tmsi_spmm_run &run, const tmsi_nm24_few_grid &grid,
     p.split = grid.split;
     p.epilogue = tmsi_make_epilogue(run);
     p.has_pieces = has_pieces(p.epilogue);
+    p.has_rows = has_rows(p.epilogue);
     TMS_TRY(make_map<T>(run, &p));
     TMS_TRY(tmsi_clear_absmax(run));
     /* The grid may begin before the one before it in the stream is complete, for which it waits. */

@@ -146,10 +146,17 @@ template <class T> struct Store {
         }
     }
 
-    /* A unit's sums over the whole of k, on their way across. */
-    __device__ inline void add_up(int slot, int cross) {
-        Sum sum[4] = {};
+    /* Until other CTAs' sums are there. */
+    __device__ inline void wait() {
+        if (p.split > 1)
+            nm24::wait_for(barrier, 0);
+    }
 
+    /* This thread's quad of a unit, over the whole of k. */
+    __device__ inline void add_up(int slot, Sum *sum) {
+#pragma unroll
+        for (int i = 0; i < 4; i++)
+            sum[i] = 0;
 #pragma unroll 4
         for (int cta = 0; cta < p.split; cta++) {
             Sum quad[4];
@@ -159,6 +166,13 @@ template <class T> struct Store {
             for (int i = 0; i < 4; i++)
                 sum[i] += quad[i];
         }
+    }
+
+    /* The same, on their way across. */
+    __device__ inline void cross_over(int slot, int cross) {
+        Sum sum[4];
+
+        add_up(slot, sum);
 #pragma unroll
         for (int i = 0; i < 4; i++)
             tmsi_store_shared(cross_from + cross * T::CROSS_BYTES + (i & 1) * T::CROSS_PITCH +
@@ -230,8 +244,7 @@ template <class T> struct Store {
 
     /* This CTA's units, when all sums are there. */
     __device__ inline void store(int group) {
-        if (p.split > 1)
-            nm24::wait_for(barrier, 0);
+        wait();
 #pragma unroll 1
         for (int slot = 0; slot < own; slot += BATCH) {
             if (slot > 0)
@@ -239,7 +252,7 @@ template <class T> struct Store {
 #pragma unroll
             for (int b = 0; b < BATCH; b++)
                 if (slot + b < own)
-                    add_up(slot + b, b);
+                    cross_over(slot + b, b);
             tmsi_bar_sync(2 + group, WARPGROUP);
 #pragma unroll
             for (int b = 0; b < BATCH; b++) {

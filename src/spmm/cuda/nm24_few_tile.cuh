@@ -52,6 +52,7 @@ struct Params {
     int32_t tokens;     /* of a tile, a multiple of 8 */
     int32_t split;      /* CTAs that share a tile's k: the cluster */
     int32_t has_pieces; /* whether pieces of y, and of the residual, are aligned to their size */
+    int32_t has_rows;   /* whether nm24_few_rows.cuh serves the epilogue */
     tmsi_epilogue epilogue;
 };
 
