@@ -58,7 +58,7 @@ static void activations_keep_nan_and_know_their_limits(void **state) {
 static int8_t to_i8(float sum, float scale_y) {
     tms_spmm_problem problem = tms_spmm_problem_default();
     tms_spmm_args args = tms_spmm_args_default();
-    tmsi_spmm_run run = {NULL, &problem, NULL, NULL, &args, NULL, NULL, NULL};
+    tmsi_spmm_run run = {.problem = &problem, .args = &args};
     int8_t y = 99;
 
     problem.n = problem.k = 1;

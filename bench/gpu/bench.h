@@ -38,8 +38,8 @@ typedef struct bench {
     tms_context *context;
     bench_options options;
     const char *versions;
-    bench_product product; /* its w, x, y ... are memory of the open product */
-    tms_image image;
+    bench_product product;        /* its w, x, y ... are memory of the open product */
+    tms_image image, dense_image; /* the second has the dense part too; data NULL unless added */
     float *bias_f32, *scale_n;
     void *args_work;
     size_t args_work_bytes;
@@ -75,10 +75,14 @@ void bench_add_rivals(bench *self);
 /* The plan that the library chooses, or one of the kernel given; NULL where none fits. */
 bench_candidate *bench_add_ours(bench *self, const char *epilogue, const tms_spmm_problem *problem,
                                 const tmsi_spmm_kernel *kernel);
+/* The plan that the library chooses where the dense weight is kept beside the image. */
+void bench_add_dense_kept(bench *self, const tms_spmm_problem *problem);
 /* Memory for a plan's work, shared by all that run one after the other. */
 void *bench_work_of(bench *self, const tms_spmm_plan *plan);
-/* Builds an image of a dense 2:4 matrix on the GPU, in the layout that suits the problem. */
-tms_image bench_image_build(bench *self, const tms_spmm_problem *problem, const void *w_24);
+/* Builds an image of a dense 2:4 matrix on the GPU, in the layout that suits the problem, with or
+ * without the dense part. */
+tms_image bench_image_build(bench *self, const tms_spmm_problem *problem, const void *w_24,
+                            bool keep_dense);
 
 /* ---- rows.c ---- */
 

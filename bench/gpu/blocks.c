@@ -130,7 +130,7 @@ static bool open_ours(running_block *self, int i, step *out) {
     if (l->activation == TMS_ACT_SILU)
         problem.epilogue |= TMS_EPILOGUE_GATE;
     out->layer = l;
-    out->image = bench_image_build(self->bench, &problem, self->w_24[i]);
+    out->image = bench_image_build(self->bench, &problem, self->w_24[i], false);
     if (out->image.data == NULL || tms_spmm_plan_create(self->bench->context, &problem,
                                                         &out->image.layout, &out->plan) != TMS_OK) {
         fprintf(stderr, "bench_gpu: %s\n", tms_error_text());

@@ -24,7 +24,8 @@ static bool has_24(const tms_layout *layout) {
     return false;
 }
 
-tms_image bench_image_build(bench *self, const tms_spmm_problem *problem, const void *w_24) {
+tms_image bench_image_build(bench *self, const tms_spmm_problem *problem, const void *w_24,
+                            bool keep_dense) {
     const tms_matrix matrix = tms_matrix_dense(problem->w_type, problem->n, problem->k, w_24);
     tms_image_desc desc = tms_image_desc_default();
     const tms_image none = {0};
@@ -38,8 +39,8 @@ tms_image bench_image_build(bench *self, const tms_spmm_problem *problem, const 
     desc.nan = TMS_NAN_KEEP;
     desc.device = TMS_DEVICE_CUDA;
     desc.stream = self->product.stream;
-    bench_check_tamis(
-        tms_spmm_layout_choose(self->context, problem, 1, problem->t_max, 0, &desc.layout));
+    bench_check_tamis(tms_spmm_layout_choose(self->context, problem, 1, problem->t_max, keep_dense,
+                                             &desc.layout));
     if (!has_24(&desc.layout))
         return none; /* no kernel of ours serves it: rivals alone are measured */
     bench_check_tamis(tms_image_bytes(self->context, &desc, &bytes));
@@ -76,14 +77,22 @@ void bench_product_open(bench *self, tms_dtype type, int64_t t, int64_t k, int64
     bench_fill_f32(self->scale_n, n, 13, p->stream);
     bench_check(cudaDeviceSynchronize());
     problem = bench_problem(p, y_type, 0, TMS_ACT_NONE);
-    self->image = bench_image_build(self, &problem, w_24);
+    self->image = bench_image_build(self, &problem, w_24, false);
+    self->dense_image.data = NULL;
 }
 
 void bench_product_close(bench *self) {
     const bench_product *p = &self->product;
-    const void *const memory[] = {p->w,           p->w_24,       p->x,
-                                  p->y,           p->bias,       p->residual,
-                                  self->bias_f32, self->scale_n, self->image.data};
+    const void *const memory[] = {p->w,
+                                  p->w_24,
+                                  p->x,
+                                  p->y,
+                                  p->bias,
+                                  p->residual,
+                                  self->bias_f32,
+                                  self->scale_n,
+                                  self->image.data,
+                                  self->dense_image.data};
 
     bench_candidates_close(self);
     for (size_t i = 0; i < sizeof memory / sizeof memory[0]; i++)
@@ -124,33 +133,34 @@ void *bench_work_of(bench *self, const tms_spmm_plan *plan) {
 
 /* A kernel that wants another image than this one's gets no plan. */
 static bool make_plan(bench *self, bench_candidate *added, const tms_spmm_problem *problem,
-                      const tmsi_spmm_kernel *kernel) {
+                      const tmsi_spmm_kernel *kernel, const tms_image *image) {
     if (kernel != NULL) {
         bench_check_tamis(tmsi_spmm_plan_force(self->context, problem, kernel, &added->plan));
-        if (tmsi_layout_equal(&added->plan->layout, &self->image.layout))
+        if (tmsi_layout_equal(&added->plan->layout, &image->layout))
             return true;
         tms_spmm_plan_destroy(added->plan);
         return false;
     }
-    if (tms_spmm_plan_create(self->context, problem, &self->image.layout, &added->plan) == TMS_OK)
+    if (tms_spmm_plan_create(self->context, problem, &image->layout, &added->plan) == TMS_OK)
         return true;
     fprintf(stderr, "bench_gpu: %s: %s\n", added->epilogue, tms_error_text());
     return false;
 }
 
-bench_candidate *bench_add_ours(bench *self, const char *epilogue, const tms_spmm_problem *problem,
-                                const tmsi_spmm_kernel *kernel) {
-    bench_candidate *added = bench_add(self, "tamis", epilogue, problem->y_type);
+static bench_candidate *add_ours(bench *self, const char *who, const char *epilogue,
+                                 const tms_spmm_problem *problem, const tmsi_spmm_kernel *kernel,
+                                 const tms_image *image) {
+    bench_candidate *added = bench_add(self, who, epilogue, problem->y_type);
     const bench_product *p = &self->product;
 
-    if (self->image.data == NULL || !make_plan(self, added, problem, kernel)) {
+    if (image->data == NULL || !make_plan(self, added, problem, kernel, image)) {
         self->count--;
         return NULL;
     }
     added->kernel = tms_spmm_plan_kernel(added->plan, p->t);
     added->args = tms_spmm_args_default();
     added->args.t = p->t;
-    added->args.image = &self->image;
+    added->args.image = image;
     added->args.x = p->x;
     added->args.y = p->y;
     added->args.bias = self->bias_f32;
@@ -159,4 +169,14 @@ bench_candidate *bench_add_ours(bench *self, const char *epilogue, const tms_spm
         added->args.scale_y = 1.0f;
     added->args.work = bench_work_of(self, added->plan);
     return added;
+}
+
+bench_candidate *bench_add_ours(bench *self, const char *epilogue, const tms_spmm_problem *problem,
+                                const tmsi_spmm_kernel *kernel) {
+    return add_ours(self, "tamis", epilogue, problem, kernel, &self->image);
+}
+
+void bench_add_dense_kept(bench *self, const tms_spmm_problem *problem) {
+    self->dense_image = bench_image_build(self, problem, self->product.w_24, true);
+    add_ours(self, "tamis dense kept", "none", problem, NULL, &self->dense_image);
 }

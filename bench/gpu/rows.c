@@ -10,6 +10,7 @@ static tms_bench_row row_of(const bench *self, const tmsi_row_frame *frame,
                             const bench_candidate *who) {
     const bench_product *p = &self->product;
     const bool is_dense = strcmp(who->who, "cublaslt") == 0;
+    const tms_image *image = who->args.image != NULL ? who->args.image : &self->image;
     tms_bench_row row = frame->row;
 
     row.op = who->op != NULL ? who->op : "spmm";
@@ -31,7 +32,7 @@ static tms_bench_row row_of(const bench *self, const tmsi_row_frame *frame,
     row.cycles = who->median_cycles.value > 0.0 ? who->median_cycles.value : NAN;
     row.rounds = self->options.rounds;
     row.bytes =
-        is_dense ? p->n * p->k * (int64_t)tmsi_dtype_bytes(who->type) : (int64_t)self->image.bytes;
+        is_dense ? p->n * p->k * (int64_t)tmsi_dtype_bytes(who->type) : (int64_t)image->bytes;
     row.device = tms_context_device_text(self->context);
     return row;
 }

@@ -15,18 +15,26 @@ static const int64_t few_tokens[] = {1,  2,   3,   4,   6,   8,   12,  16,   24,
 
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])
 
-/* The rivals, and the plan that the library chooses or every kernel that fits. */
+/* Who takes part beside the rivals. */
+typedef enum entrants {
+    CHOSEN,     /* the plan that the library chooses */
+    DENSE_KEPT, /* that one, and the one that it chooses with the dense weight kept */
+    TILES       /* every kernel that fits */
+} entrants;
+
 static void bench_shape(bench *self, tms_dtype type, int64_t t, int64_t k, int64_t n,
-                        bool has_tiles) {
+                        entrants who) {
     const tmsi_spmm_table table = tmsi_spmm_table_of(&self->context->gpu);
     tms_spmm_problem problem;
 
     bench_product_open(self, type, t, k, n);
     problem = bench_problem(&self->product, type == TMS_F16 ? TMS_F16 : TMS_BF16, 0, TMS_ACT_NONE);
     bench_add_rivals(self);
-    if (!has_tiles)
+    if (who != TILES)
         bench_add_ours(self, "none", &problem, NULL);
-    for (int32_t i = 0; has_tiles && i < table.count; i++)
+    if (who == DENSE_KEPT)
+        bench_add_dense_kept(self, &problem);
+    for (int32_t i = 0; who == TILES && i < table.count; i++)
         if (table.kernels[i].fits(&problem))
             bench_add_ours(self, "none", &problem, &table.kernels[i]);
     bench_measure(self);
@@ -34,32 +42,32 @@ static void bench_shape(bench *self, tms_dtype type, int64_t t, int64_t k, int64
     bench_product_close(self);
 }
 
-static void walk_shapes(bench *self, bool has_tiles) {
+static void walk_shapes(bench *self, entrants who) {
     for (int type = 0; type < self->options.type_count; type++)
         for (size_t i = 0; i < COUNT(shapes); i++)
             bench_shape(self, self->options.types[type], shapes[i][0], shapes[i][1], shapes[i][2],
-                        has_tiles);
+                        who);
 }
 
-static void walk_few(bench *self, bool has_tiles) {
+static void walk_few(bench *self, entrants who) {
     for (int type = 0; type < self->options.type_count; type++)
         for (size_t s = 0; s < COUNT(few_sizes); s++)
             for (size_t t = 0; t < COUNT(few_tokens); t++)
                 bench_shape(self, self->options.types[type], few_tokens[t], few_sizes[s],
-                            few_sizes[s], has_tiles);
+                            few_sizes[s], who);
 }
 
 void bench_shapes(bench *self) {
-    walk_shapes(self, false);
+    walk_shapes(self, CHOSEN);
 }
 
 void bench_few(bench *self) {
-    walk_few(self, false);
+    walk_few(self, DENSE_KEPT);
 }
 
 void bench_tiles(bench *self) {
-    walk_shapes(self, true);
-    walk_few(self, true);
+    walk_shapes(self, TILES);
+    walk_few(self, TILES);
 }
 
 /* ---- Fused ----------------------------------------------------------------------------------- */

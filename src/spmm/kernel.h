@@ -33,6 +33,9 @@ typedef struct tmsi_spmm_run {
     void *work;        /* as many bytes as the row's `work` said, 64-byte aligned; not zeroed */
     tms_stream stream; /* of a device kernel */
     const void *state; /* that the row's `open` made, or NULL */
+    /* CTAs that share the k's of a tile, for kernels that have such: as many, or as the blocks of k
+     * allow. 0: their own choice, as always but in tests, which walk them all. */
+    int32_t split;
 } tmsi_spmm_run;
 
 typedef struct tmsi_spmm_kernel {

@@ -150,6 +150,7 @@ static const tmsi_spmm_kernel *make_run(const tms_spmm_plan *plan, const tms_spm
     out->work = args->work;
     out->stream = stream;
     out->state = plan->states[range];
+    out->split = plan->split;
     return choice->kernel;
 }
 

@@ -13,6 +13,7 @@ struct tms_spmm_plan {
     int32_t range_count;
     tmsi_spmm_range ranges[TMSI_SPMM_RANGE_MAX];
     void *states[TMSI_SPMM_RANGE_MAX]; /* what each range's kernel keeps with the plan, or NULL */
+    int32_t split;                     /* of its runs, for tests: 0 */
 };
 
 tms_status tmsi_spmm_plan_create(tms_context *context, const tms_spmm_problem *problem,

@@ -30,6 +30,7 @@ bool gpu_kernel_is_right(const tmsi_spmm_kernel *kernel, gpu_product *product, c
     char name[256];
 
     test_kernel_plan(&plan, gpu_context, kernel, &product->problem);
+    plan.split = product->split;
     gpu_product_bind(product, &plan, gpu_ground_image(product->ground, gpu_context, &plan.layout));
     gpu_case_count++;
     status = tms_spmm_plan_run(&plan, &product->args, NULL);
@@ -92,6 +93,50 @@ static void check_waves(const tmsi_spmm_kernel *kernel, tms_dtype type) {
 
 static void kernel_is_right_over_many_waves(void **state) {
     for_each_type(*state, check_waves);
+}
+
+/* The k's of a tile shared by 1 to 8 CTAs, whatever the kernel would choose: shares of a block each
+ * and of several, equal and not, tiles that are not full. */
+static void check_splits(const tmsi_spmm_kernel *kernel, tms_dtype type) {
+    static const test_epilogue epilogues[] = {
+        {TMS_EPILOGUE_BIAS, TMS_ACT_NONE},
+        {TMS_EPILOGUE_SCALE_T | TMS_EPILOGUE_RESIDUAL, TMS_ACT_NONE},
+        {TMS_EPILOGUE_SCALE_N, TMS_ACT_RELU},
+        {TMS_EPILOGUE_GATE | TMS_EPILOGUE_ABSMAX_T, TMS_ACT_SILU}};
+    static const int64_t ks[] = {1100, 260, 2308}, tokens[] = {1, 17, 64, 100, 130, 200};
+    const tms_dtype y_types[] = {TMS_BF16, TMS_F16, TMS_F32};
+    int64_t turn = 0;
+
+    for (size_t i = 0; i < TEST_COUNT(ks); i++) {
+        gpu_ground *ground =
+            gpu_ground_make(type, 328, ks[i], 200, TEST_RANDOM, -1, test_seed() + i);
+        tms_spmm_problem problem = tmsi_spmm_problem_24(type, 328, ks[i], 200);
+
+        for (int32_t split = 1; split <= 8; split++)
+            for (size_t t = 0; t < TEST_COUNT(tokens); t++, turn++) {
+                const test_epilogue *epilogue = &epilogues[turn % (int64_t)TEST_COUNT(epilogues)];
+                gpu_product product;
+
+                if (gpu_option.is_reduced && turn % 16 != 5)
+                    continue;
+                problem.epilogue = epilogue->bits;
+                problem.activation = epilogue->activation;
+                problem.y_type = y_types[turn / 5 % (int64_t)TEST_COUNT(y_types)];
+                gpu_product_make(&product, &room, ground, &problem, tokens[t],
+                                 turn % 7 == 3 ? GPU_ROWS_Y_ODD : GPU_ROWS_ALIGNED, turn % 2 == 0,
+                                 test_seed() + (uint64_t)turn);
+                product.split = split;
+                expect_right(kernel, &product);
+            }
+        gpu_ground_free(ground);
+    }
+}
+
+static void kernel_is_right_at_every_split(void **state) {
+    const tmsi_spmm_kernel *kernel = *state;
+
+    if (strstr(kernel->name, "_few_") != NULL) /* the kernels that share k's this way */
+        for_each_type(kernel, check_splits);
 }
 
 /* Each of the six in all groups of a weight of whole numbers, then all mixed: each lane of a warp
@@ -323,6 +368,7 @@ int gpu_test_kernel(const tmsi_spmm_kernel *kernel) {
     struct CMUnitTest tests[] = {
         cmocka_unit_test(gpu_kernel_is_right_on_every_axis),
         cmocka_unit_test(kernel_is_right_over_many_waves),
+        cmocka_unit_test(kernel_is_right_at_every_split),
         cmocka_unit_test(kernel_reads_every_pair_of_positions_in_every_lane),
         cmocka_unit_test(kernel_keeps_a_non_finite_token_to_itself),
         cmocka_unit_test(kernel_gives_the_same_bits_a_hundred_times),

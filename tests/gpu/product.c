@@ -333,9 +333,10 @@ void gpu_product_print(const gpu_product *self, char text[256]) {
     const tms_spmm_problem *p = &self->problem;
 
     snprintf(text, 256,
-             "n %" PRId64 " k %" PRId64 " t %" PRId64 " %s y %s%s epilogue 0x%x%s%s, %s, %s", p->n,
-             p->k, self->truth.t, tms_dtype_name(p->x_type), tms_dtype_name(p->y_type),
-             self->truth.is_transposed ? " transposed" : "", p->epilogue,
+             "n %" PRId64 " k %" PRId64 " t %" PRId64
+             " split %d, %s y %s%s epilogue 0x%x%s%s, %s, %s",
+             p->n, p->k, self->truth.t, self->split, tms_dtype_name(p->x_type),
+             tms_dtype_name(p->y_type), self->truth.is_transposed ? " transposed" : "", p->epilogue,
              activations[p->activation], self->residual_is_y ? " in place" : "", rows[self->rows],
              test_kind_name(self->ground->kind));
 }

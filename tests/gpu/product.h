@@ -60,6 +60,7 @@ typedef struct gpu_product {
     tms_spmm_problem problem;
     gpu_rows rows;
     bool residual_is_y;
+    int32_t split; /* see tmsi_spmm_run: 0 as made */
     gpu_room *room;
     test_truth truth;
     test_place place;

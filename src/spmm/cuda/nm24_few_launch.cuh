@@ -42,7 +42,8 @@ inline bool has_pieces(const tmsi_epilogue &e) {
 /* Whether y is rows of 16-bit values, of which a thread stores eight at once. */
 inline bool has_rows(const tmsi_epilogue &e) {
     return e.y_order == TMS_ORDER_TN && (e.y_type == TMS_BF16 || e.y_type == TMS_F16) &&
-           !e.is_gated && e.absmax == NULL && e.n % 8 == 0 && tmsi_is_copyable(e.y, e.ldy, e.y_type) &&
+           !e.is_gated && e.absmax == NULL && e.n % 8 == 0 &&
+           tmsi_is_copyable(e.y, e.ldy, e.y_type) &&
            (e.residual == NULL || tmsi_is_copyable(e.residual, e.ldr, e.y_type));
 }
 
@@ -110,9 +111,12 @@ template <class T> tms_status launch(const tmsi_spmm_run &run, const char *name)
     static_assert(T::CTAS == (T::TOKENS >= 96 ? 1 : 2), "as tmsi_nm24_few_is_alone says");
     const tms_spmm_problem &problem = *run.problem;
     const int processors = run.context->cuda->processors;
-    const tmsi_nm24_few_grid grid =
-        tmsi_nm24_few_grid_of(problem.n, run.args->t, tmsi_div_up(problem.k, T::DEPTH),
-                              T::ROW_BLOCKS * 64, T::TOKENS, processors);
+    const int64_t blocks = tmsi_div_up(problem.k, T::DEPTH);
+    tmsi_nm24_few_grid grid = tmsi_nm24_few_grid_of(problem.n, run.args->t, blocks,
+                                                    T::ROW_BLOCKS * 64, T::TOKENS, processors);
+
+    if (run.split > 0)
+        grid.split = (int32_t)tmsi_min(tmsi_min(run.split, TMSI_NM24_FEW_SPLIT_MAX), blocks);
     /* Clusters of more than two leave multiprocessors idle if each has one CTA only. */
     const bool is_alone =
         T::CTAS == 1 || (grid.split <= 2 && grid.tiles_n * grid.tiles_t * grid.split <= processors);

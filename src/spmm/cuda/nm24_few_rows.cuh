@@ -11,9 +11,9 @@
 
 namespace nm24_few {
 
-/* A consumer thread. Lane 4g + c has rows g and g + 8 of its warp's 16, tokens 2c and 2c + 1 of each
- * unit; behind the turn half l % 2 of those rows, of token l / 2 of a pair of units. This CTA's pairs
- * are finished in order. */
+/* A consumer thread. Lane 4g + c has rows g and g + 8 of its warp's 16, tokens 2c and 2c + 1 of
+ * each unit; behind the turn half l % 2 of those rows, of token l / 2 of a pair of units. This
+ * CTA's pairs are finished in order. */
 template <class T> struct Rows {
     typedef typename T::Element::Sum Sum;
     /* A warp's pair, 32 bytes a token: the halves change places every four tokens, so that eight
