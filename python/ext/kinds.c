@@ -186,21 +186,52 @@ static tms_status make_plan(const core_kind *kind, const kind_plans *plans, tms_
                                 out_plan);
 }
 
-tms_spmm_plan *core_kind_plan(core_kind *kind, int32_t context, tms_device device, tms_dtype x_type,
-                              uint32_t epilogue, tms_activation activation, int64_t t,
-                              tms_status *out_status) {
-    kind_plans *plans = find_plans(kind, context, x_type, epilogue, activation);
+/* The plan for exactly t tokens, or NULL and TMS_OK where there are too many such plans. */
+static tms_spmm_plan *find_exact(const core_kind *kind, kind_plans *plans, tms_device device,
+                                 int64_t t, tms_status *out_status) {
+    kind_exact *next = &plans->exact[plans->exact_count];
+
+    *out_status = TMS_OK;
+    for (int32_t i = 0; i < plans->exact_count; i++)
+        if (plans->exact[i].t == t)
+            return plans->exact[i].plan;
+    if (plans->exact_count == KIND_EXACT)
+        return NULL;
+    *out_status = make_plan(kind, plans, device, t, &next->plan);
+    if (*out_status != TMS_OK)
+        return NULL;
+    next->t = t;
+    plans->exact_count++;
+    return next->plan;
+}
+
+static tms_spmm_plan *find_bucket(const core_kind *kind, kind_plans *plans, tms_device device,
+                                  int64_t t, tms_status *out_status) {
     int32_t bucket = 0;
 
-    *out_status = TMS_ERR_MEMORY;
-    if (plans == NULL)
-        return NULL;
     while (bucket < KIND_BUCKETS - 2 && (INT64_C(1) << bucket) < t)
         bucket++;
     *out_status = TMS_OK;
     if (plans->plans[bucket] == NULL)
         *out_status = make_plan(kind, plans, device, INT64_C(1) << bucket, &plans->plans[bucket]);
     return plans->plans[bucket];
+}
+
+tms_spmm_plan *core_kind_plan(core_kind *kind, int32_t context, tms_device device, tms_dtype x_type,
+                              uint32_t epilogue, tms_activation activation, int64_t t,
+                              tms_status *out_status) {
+    kind_plans *plans = find_plans(kind, context, x_type, epilogue, activation);
+    tms_spmm_plan *exact;
+
+    *out_status = TMS_ERR_MEMORY;
+    if (plans == NULL)
+        return NULL;
+    if (t > KIND_EXACT_BEYOND) {
+        exact = find_exact(kind, plans, device, t, out_status);
+        if (exact != NULL || *out_status != TMS_OK)
+            return exact;
+    }
+    return find_bucket(kind, plans, device, t, out_status);
 }
 
 PyMethodDef core_kind_methods[] = {

@@ -7,7 +7,14 @@
 
 #include "core.h"
 
-enum { KIND_BUCKETS = 32 }; /* plans for up to 1, 2, 4 ... tokens */
+/* Plans for up to 1, 2, 4 ... tokens; and, since a plan chooses for the last of a range of tokens,
+ * which for many is not the best for all of them, for the first so many numbers beyond. */
+enum { KIND_BUCKETS = 32, KIND_EXACT_BEYOND = 512, KIND_EXACT = 64 };
+
+typedef struct kind_exact {
+    int64_t t;
+    tms_spmm_plan *plan;
+} kind_exact;
 
 /* One problem but for its number of tokens. */
 typedef struct kind_plans {
@@ -16,6 +23,8 @@ typedef struct kind_plans {
     uint32_t epilogue;
     tms_activation activation;
     tms_spmm_plan *plans[KIND_BUCKETS];
+    kind_exact exact[KIND_EXACT];
+    int32_t exact_count;
 } kind_plans;
 
 typedef struct core_kind {

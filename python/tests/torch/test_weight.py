@@ -402,3 +402,11 @@ def test_kept_dense_weights_are_torchs_own_product_where_faster():
             assert torch.equal(y, F.linear(x, dense, bias))
         ways.add(is_dense)
     assert ways == {False, True}
+
+
+def test_more_numbers_of_rows_than_there_are_exact_plans():
+    weight, dense = make_weight(8, 16)
+    for t in range(500, 600):
+        x = torch.randn(t, 16)
+        with torch.no_grad():
+            assert_near(weight(x), x.double() @ dense.double().t(), torch.float32)
