@@ -1,6 +1,6 @@
-"""A frozen weight whose components are folded into its image: a GPU holds 9/16 of the dense bytes
-and no more. Whatever needs the components (a state_dict, a copy, a move, a gradient) gets them by
-decoding the image, which is exact.
+"""A frozen weight whose components are folded into its image: a GPU holds 9/16 of the dense bytes,
+beside the dense weight where that is kept, and no more. Whatever needs the components (a
+state_dict, a copy, a move, a gradient) gets them by decoding the image, which is exact.
 """
 
 from __future__ import annotations
@@ -32,7 +32,6 @@ def can_fold(weight: SparseWeight) -> bool:
         and weight.format == "nm"
         and (shape.keep, shape.group) == (2, 4)
         and weight.dtype in (torch.bfloat16, torch.float16)
-        and not weight.keep_dense
         and not weight.values.requires_grad
     )
 

@@ -1,4 +1,4 @@
-"""What the library's model says of a product's time, sparse and dense, and where dense should serve.
+"""What the library's model says of a product's time, sparse and dense; where dense should serve.
 
 On a GPU the dense rival is what ``F.linear`` calls: cuBLASLt, with the bias in its kernel.
 """

@@ -166,7 +166,8 @@ def _convert(model: nn.Module, layer: Layer, row: SparseRow, options: _Options) 
     choice = choose(matrix, kept, options.tokens, layer.owner.bias is not None)
     row.take(choice)
     if choice.format is None or (options.keep_dense == "auto" and choice.never_wins):
-        row.dense_because = choice.why_dense or "dense is or may be faster at every number of tokens"
+        slower = "dense is or may be faster at every number of tokens"
+        row.dense_because = choice.why_dense or slower
         return row
     keep = options.keep_dense is True or (options.keep_dense == "auto" and bool(choice.unsure_at))
     module = _make(layer, matrix, choice, keep, options)

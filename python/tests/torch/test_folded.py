@@ -18,11 +18,12 @@ GPU = torch.cuda.is_available()
     params=[
         "remembered",
         pytest.param("gpu", marks=pytest.mark.skipif(not GPU, reason="needs a GPU")),
+        pytest.param("gpu, dense kept", marks=pytest.mark.skipif(not GPU, reason="needs a GPU")),
     ]
 )
 def place(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> tuple:
-    if request.param == "gpu":
-        return "cuda", torch.bfloat16
+    if request.param != "remembered":
+        return "cuda", torch.bfloat16, request.param != "gpu"
     images: dict[bytes, dict[str, torch.Tensor]] = {}
     build = _images.build
 
@@ -42,7 +43,7 @@ def place(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> tu
         "can_fold",
         lambda weight: weight.format == "nm" and not weight.values.requires_grad,
     )
-    return "cpu", torch.float32
+    return "cpu", torch.float32, False
 
 
 class Gated(nn.Module):
@@ -59,11 +60,11 @@ class Gated(nn.Module):
 
 
 def make(place: tuple) -> tuple[nn.Module, nn.Module, torch.Tensor]:
-    device, dtype = place
+    device, dtype, keep_dense = place
     dense = Gated().to(device, dtype).eval()
     tamis.prune(dense, "2:4")
     sparse = copy.deepcopy(dense)
-    tamis.sparsify(sparse, keep_dense=False)
+    tamis.sparsify(sparse, keep_dense=keep_dense)
     sparse.joined = _linear.join([sparse.gate, sparse.up], gate="silu")
     tamis.refresh(sparse, is_folded=True)
     return dense, sparse, torch.randn(5, 32, device=device, dtype=dtype)
