@@ -21,7 +21,12 @@ class KeptDense(NamedTuple):
     weight: Tensor
     ranges: tuple[tuple[int, int], ...]
 
-    def serves(self, rows: int) -> bool:
+    def serves(self, x: Tensor, bias: Tensor | None) -> bool:
+        """Whether x, with a bias of its type or none, is for F.linear."""
+        is_alike = bias is None or bias.dtype == x.dtype
+        return is_alike and self.serves_rows(x.numel() // self.weight.shape[1])
+
+    def serves_rows(self, rows: int) -> bool:
         return any(first <= rows <= last for first, last in self.ranges)
 
 

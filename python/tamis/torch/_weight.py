@@ -214,7 +214,7 @@ class SparseWeight(nn.Module):
     def dense_serves(self, t: int) -> bool:
         """Whether t rows of input go to a dense weight that is kept on a GPU."""
         kept = self._ready.kept if self._ready is not None else None
-        return kept is not None and kept.serves(t)
+        return kept is not None and kept.serves_rows(t)
 
     def extra_repr(self) -> str:
         n, k, keep, group, *block = self._shape
@@ -252,8 +252,7 @@ class SparseWeight(nn.Module):
         if _is_grad_enabled() and self._wants_grad(x, bias, residual):
             return self._differentiable(x, bias, activation, residual, gate, ready.kind)
         if ready.kept is not None and activation == "none" and residual is None and not gate:
-            is_alike = bias is None or bias.dtype is x.dtype
-            if is_alike and ready.kept.serves(x.numel() // self._shape[1]):
+            if ready.kept.serves(x, bias):
                 return F.linear(x, ready.kept.weight, bias)
         if bias is not None and bias.dtype is not torch.float32:
             if ready.bias is not bias or (
@@ -351,6 +350,10 @@ class SparseWeight(nn.Module):
                     self.t_max,
                 )
             return self._differentiable(x, bias, activation, residual, gate, ready.kind, image)
+        is_plain = activation == "none" and residual is None and not gate
+        if ready.kept is not None and is_plain and not torch.compiler.is_exporting():
+            if ready.kept.serves(x, bias):  # with dynamic rows a guard: the graph holds for a range
+                return F.linear(x, ready.kept.weight, bias)
         if bias is not None and bias.dtype != torch.float32:
             bias = self.bias32 if self.bias32 is not None else bias.float()
         if gate and not ready.fuses_gate:

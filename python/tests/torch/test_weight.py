@@ -383,7 +383,7 @@ def test_dense_serves_where_the_model_is_not_sure_of_less(monkeypatch):
     ranges = _predict.dense_ranges(weight, 16384)
     assert ranges == ((33, 96), (3073, 4096))
     kept = _kept.KeptDense(torch.empty(0), ranges)
-    assert [kept.serves(t) for t in (32, 33, 96, 97, 4096)] == [False, True, True, False, True]
+    assert [kept.serves_rows(t) for t in (32, 33, 96, 97, 4096)] == [False, True, True, False, True]
 
 
 @needs_gpu
@@ -410,3 +410,15 @@ def test_more_numbers_of_rows_than_there_are_exact_plans():
         x = torch.randn(t, 16)
         with torch.no_grad():
             assert_near(weight(x), x.double() @ dense.double().t(), torch.float32)
+
+
+@needs_gpu
+def test_kept_dense_weights_serve_compiled_graphs_too():
+    weight, dense = make_weight(1024, 1024, device="cuda", dtype=torch.bfloat16, keep_dense=True)
+    weight.refresh()
+    compiled = torch.compile(weight, fullgraph=True)
+    for t in (16, 256, 4096, 300):
+        x = torch.randn(t, 1024, device="cuda", dtype=torch.bfloat16)
+        with torch.no_grad():
+            assert_near(compiled(x), F.linear(x.double(), dense.double()), torch.bfloat16)
+            torch.testing.assert_close(compiled(x), weight(x), rtol=2e-2, atol=2e-2)
