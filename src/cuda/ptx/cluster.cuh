@@ -5,8 +5,11 @@
 
 #include <stdint.h>
 
+#include "cuda/ptx/jitter.cuh"
+
 /* Arrives at the cluster's barrier without ordering memory: for "this CTA has begun". */
 __device__ static inline void tmsi_barrier_cluster_arrive_relaxed() {
+    tmsi_jitter();
     asm volatile("barrier.cluster.arrive.relaxed.aligned;" ::: "memory");
 }
 
@@ -15,6 +18,7 @@ __device__ static inline void tmsi_barrier_cluster_arrive_relaxed() {
 #define TMSI_STORE_ASYNC_V4(type, text, letter)                                                    \
     __device__ static inline void tmsi_store_async_v4(uint32_t to, type a, type b, type c, type d, \
                                                       uint32_t barrier) {                          \
+        tmsi_jitter();                                                                             \
         asm volatile("st.async.weak.shared::cluster.mbarrier::complete_tx::bytes.v4." text         \
                      " [%0], {%1, %2, %3, %4}, [%5];" ::"r"(to),                                   \
                      letter(a), letter(b), letter(c), letter(d), "r"(barrier)                      \

@@ -5,6 +5,8 @@
 
 #include <stdint.h>
 
+#include "cuda/ptx/jitter.cuh"
+
 __device__ static inline void tmsi_prefetch_tensormap(const void *map) {
     asm volatile("prefetch.tensormap [%0];" ::"l"(map) : "memory");
 }
@@ -13,6 +15,7 @@ __device__ static inline void tmsi_prefetch_tensormap(const void *map) {
  * barrier. */
 __device__ static inline void tmsi_copy_bulk(uint32_t to, const void *from, uint32_t bytes,
                                              uint32_t barrier) {
+    tmsi_jitter();
     asm volatile("cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes"
                  " [%0], [%1], %2, [%3];" ::"r"(to),
                  "l"(from), "r"(bytes), "r"(barrier)
@@ -23,6 +26,7 @@ __device__ static inline void tmsi_copy_bulk(uint32_t to, const void *from, uint
 __device__ static inline void tmsi_copy_bulk_multicast(uint32_t to, const void *from,
                                                        uint32_t bytes, uint32_t barrier,
                                                        uint16_t mask) {
+    tmsi_jitter();
     asm volatile("cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes"
                  ".multicast::cluster [%0], [%1], %2, [%3], %4;" ::"r"(to),
                  "l"(from), "r"(bytes), "r"(barrier), "h"(mask)
@@ -32,6 +36,7 @@ __device__ static inline void tmsi_copy_bulk_multicast(uint32_t to, const void *
 /* The map's box at (inner, outer) to this CTA; elements outside the tensor arrive as zeros. */
 __device__ static inline void tmsi_copy_tensor_2d(uint32_t to, const void *map, int32_t inner,
                                                   int32_t outer, uint32_t barrier) {
+    tmsi_jitter();
     asm volatile("cp.async.bulk.tensor.2d.shared::cluster.global.tile.mbarrier::complete_tx::bytes"
                  " [%0], [%1, {%2, %3}], [%4];" ::"r"(to),
                  "l"(map), "r"(inner), "r"(outer), "r"(barrier)
@@ -41,6 +46,7 @@ __device__ static inline void tmsi_copy_tensor_2d(uint32_t to, const void *map, 
 /* The same with a map of three dimensions, the innermost first. */
 __device__ static inline void tmsi_copy_tensor_3d(uint32_t to, const void *map, int32_t inner,
                                                   int32_t middle, int32_t outer, uint32_t barrier) {
+    tmsi_jitter();
     asm volatile("cp.async.bulk.tensor.3d.shared::cluster.global.tile.mbarrier::complete_tx::bytes"
                  " [%0], [%1, {%2, %3, %4}], [%5];" ::"r"(to),
                  "l"(map), "r"(inner), "r"(middle), "r"(outer), "r"(barrier)
@@ -51,6 +57,7 @@ __device__ static inline void tmsi_copy_tensor_3d(uint32_t to, const void *map, 
 __device__ static inline void tmsi_copy_tensor_2d_multicast(uint32_t to, const void *map,
                                                             int32_t inner, int32_t outer,
                                                             uint32_t barrier, uint16_t mask) {
+    tmsi_jitter();
     asm volatile("cp.async.bulk.tensor.2d.shared::cluster.global.tile.mbarrier::complete_tx::bytes"
                  ".multicast::cluster [%0], [%1, {%2, %3}], [%4], %5;" ::"r"(to),
                  "l"(map), "r"(inner), "r"(outer), "r"(barrier), "h"(mask)
@@ -60,6 +67,7 @@ __device__ static inline void tmsi_copy_tensor_2d_multicast(uint32_t to, const v
 /* The map's box from shared memory; elements outside the tensor are not written. */
 __device__ static inline void tmsi_store_tensor_2d(const void *map, uint32_t from, int32_t inner,
                                                    int32_t outer) {
+    tmsi_jitter();
     asm volatile("cp.async.bulk.tensor.2d.global.shared::cta.tile.bulk_group"
                  " [%0, {%2, %3}], [%1];" ::"l"(map),
                  "r"(from), "r"(inner), "r"(outer)

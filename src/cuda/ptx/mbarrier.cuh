@@ -5,6 +5,8 @@
 
 #include <stdint.h>
 
+#include "cuda/ptx/jitter.cuh"
+
 /* A pointer into shared memory as the 32-bit address that instructions take. */
 __device__ static inline uint32_t tmsi_shared_address(const void *pointer) {
     return (uint32_t)__cvta_generic_to_shared(pointer);
@@ -22,12 +24,14 @@ __device__ static inline void tmsi_fence_mbarrier_init() {
 
 /* One arrival that also announces `bytes` of copies for this phase. */
 __device__ static inline void tmsi_mbarrier_arrive_expect_tx(uint32_t barrier, uint32_t bytes) {
+    tmsi_jitter();
     asm volatile("mbarrier.arrive.expect_tx.shared::cta.b64 _, [%0], %1;" ::"r"(barrier), "r"(bytes)
                  : "memory");
 }
 
 /* One arrival at a barrier of this CTA. */
 __device__ static inline void tmsi_mbarrier_arrive(uint32_t barrier) {
+    tmsi_jitter();
     asm volatile("mbarrier.arrive.shared::cta.b64 _, [%0];" ::"r"(barrier) : "memory");
 }
 
@@ -40,6 +44,7 @@ __device__ static inline uint32_t tmsi_mapa(uint32_t address, uint32_t rank) {
 
 /* One arrival at a barrier of any CTA of the cluster (an address from tmsi_mapa). */
 __device__ static inline void tmsi_mbarrier_arrive_cluster(uint32_t barrier) {
+    tmsi_jitter();
     asm volatile("mbarrier.arrive.shared::cluster.b64 _, [%0];" ::"r"(barrier) : "memory");
 }
 

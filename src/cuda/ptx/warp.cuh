@@ -5,6 +5,8 @@
 
 #include <stdint.h>
 
+#include "cuda/ptx/jitter.cuh"
+
 /* Registers a thread from here on; every warp of the warpgroup executes it. sm_90a. */
 template <int COUNT> __device__ static inline void tmsi_setmaxnreg_inc() {
     asm volatile("setmaxnreg.inc.sync.aligned.u32 %0;" ::"n"(COUNT));
@@ -16,6 +18,7 @@ template <int COUNT> __device__ static inline void tmsi_setmaxnreg_dec() {
 
 /* Waits for `threads` threads at named barrier `id` (1 .. 15; 0 is __syncthreads). */
 __device__ static inline void tmsi_bar_sync(uint32_t id, uint32_t threads) {
+    tmsi_jitter();
     asm volatile("bar.sync %0, %1;" ::"r"(id), "r"(threads) : "memory");
 }
 
@@ -26,6 +29,7 @@ __device__ static inline uint32_t tmsi_cluster_ctarank() {
 }
 
 __device__ static inline void tmsi_barrier_cluster_arrive() {
+    tmsi_jitter();
     asm volatile("barrier.cluster.arrive.release.aligned;" ::: "memory");
 }
 

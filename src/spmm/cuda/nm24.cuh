@@ -37,12 +37,13 @@ __global__ void __launch_bounds__(T::THREADS, 1) kernel(const __grid_constant__ 
         for (int i = 0; i < T::STAGES; i++) {
             tmsi_mbarrier_init(shared + T::BARRIERS_AT + i * 8, 1);
             tmsi_mbarrier_init(shared + T::BARRIERS_AT + (T::STAGES + i) * 8,
-                               T::CONSUMERS * (WARPGROUP / 32) * CLUSTER);
+                               T::CONSUMERS * (WARPGROUP / 32) * CLUSTER * WARP_ARRIVALS);
         }
         for (int i = 0; i < T::CONSUMERS * T::BUFFERS; i++)
             tmsi_mbarrier_init(shared + T::RESIDUAL_AT + i * 8, 1);
-        tmsi_mbarrier_init(shared + T::FACTORS_FULL_AT, 1);
-        tmsi_mbarrier_init(shared + T::FACTORS_EMPTY_AT, T::CONSUMERS * (WARPGROUP / 32));
+        tmsi_mbarrier_init(shared + T::FACTORS_FULL_AT, WARP_ARRIVALS);
+        tmsi_mbarrier_init(shared + T::FACTORS_EMPTY_AT,
+                           T::CONSUMERS * (WARPGROUP / 32) * WARP_ARRIVALS);
         tmsi_fence_mbarrier_init();
     }
     __syncthreads();

@@ -38,8 +38,10 @@ template <class T> struct Consumer {
      * cost. */
     __device__ inline void release(int stage, int thread) {
         __syncwarp();
-        if (thread % 32 < CLUSTER)
+        if (!EACH_ARRIVES && thread % 32 < CLUSTER)
             tmsi_mbarrier_arrive_cluster(tmsi_mapa(full(T::STAGES + stage), thread % 32));
+        for (int cta = 0; EACH_ARRIVES && cta < CLUSTER; cta++)
+            tmsi_mbarrier_arrive_cluster(tmsi_mapa(full(T::STAGES + stage), cta));
     }
 
     /* Multiplies one stage; w is where this warpgroup's blocks lie in stage 0. The metadata

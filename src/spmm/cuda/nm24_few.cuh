@@ -54,7 +54,8 @@ __device__ inline void init_barriers(const Params &p, const Place &at, uint32_t 
 
     for (int i = 0; i < p.stages; i++) {
         tmsi_mbarrier_init(full_barrier(shared, i), 1);
-        tmsi_mbarrier_init(empty_barrier(shared, i), at.blocks * (WARPGROUP / 32));
+        tmsi_mbarrier_init(empty_barrier(shared, i),
+                           at.blocks * (WARPGROUP / 32) * nm24::WARP_ARRIVALS);
     }
     tmsi_mbarrier_init(sums, 1);
     tmsi_fence_mbarrier_init();

@@ -30,7 +30,7 @@ template <class T> struct Consumer {
 
     __device__ inline void release(int stage) {
         __syncwarp();
-        if (thread % 32 == 0)
+        if (nm24::EACH_ARRIVES || thread % 32 == 0)
             tmsi_mbarrier_arrive(empty_barrier(shared, stage));
     }
 

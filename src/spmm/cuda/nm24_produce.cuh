@@ -111,7 +111,7 @@ __device__ inline void produce_factors(const Params &p, uint32_t shared, int ran
                                                                  ? e.scale_t[at.token + t]
                                                                  : 1.f);
         __syncwarp();
-        if (lane == 0)
+        if (EACH_ARRIVES || lane == 0)
             tmsi_mbarrier_arrive(shared + T::FACTORS_FULL_AT);
         phase ^= 1;
     }

@@ -192,7 +192,7 @@ template <class T> struct Store {
 
     __device__ inline void release_factors() {
         __syncwarp();
-        if (thread % 32 == 0)
+        if (EACH_ARRIVES || thread % 32 == 0)
             tmsi_mbarrier_arrive(shared + T::FACTORS_EMPTY_AT);
     }
 

@@ -185,6 +185,15 @@ __device__ inline void wait_for(uint32_t barrier, uint32_t phase) {
     }
 }
 
+/* Behind __syncwarp one lane arrives at a barrier for its whole warp. racecheck does not see that
+ * it stands for the others; in the build for it each lane arrives for itself. */
+#ifdef TAMIS_RACECHECK
+constexpr bool EACH_ARRIVES = true;
+#else
+constexpr bool EACH_ARRIVES = false;
+#endif
+constexpr int WARP_ARRIVALS = EACH_ARRIVES ? 32 : 1;
+
 } // namespace nm24
 
 #endif
