@@ -8,7 +8,7 @@ export CTEST_OUTPUT_ON_FAILURE := 1
 MAKEFLAGS += --no-print-directory
 
 .NOTPARALLEL:
-.PHONY: all build demo test test-torch test-gpu sanitize-gpu bench bench-gpu fuzz lint install setup clean help
+.PHONY: all build demo test test-torch test-gpu sanitize-gpu jitter-gpu bench bench-gpu fuzz lint install setup clean help
 
 all: build
 
@@ -38,7 +38,17 @@ test-gpu: build         ## kernels of an NVIDIA GPU against float64; says why wh
 	else echo "skipped: built without CUDA, since nvcc was not found"; fi
 
 sanitize-gpu: build     ## ... a few of each, under compute-sanitizer's three tools
-	@scripts/sanitize_gpu.sh $(BUILD)/test_gpu $(GPU_TESTS)
+	@[ ! -x $(BUILD)/test_gpu ] || { \
+	cmake --preset release -B $(BUILD)-racecheck -DTAMIS_PROOF=RACECHECK > /dev/null && \
+	cmake --build $(BUILD)-racecheck --target test_gpu -j $(JOBS); }
+	@scripts/sanitize_gpu.sh $(BUILD)/test_gpu $(BUILD)-racecheck/test_gpu $(GPU_TESTS)
+
+jitter-gpu: build       ## ... all, with kernels whose threads sleep at random where they meet
+	@[ ! -x $(BUILD)/test_gpu ] || { \
+	cmake --preset release -B $(BUILD)-jitter -DTAMIS_PROOF=JITTER > /dev/null && \
+	cmake --build $(BUILD)-jitter --target test_gpu -j $(JOBS); }
+	@if [ -x $(BUILD)-jitter/test_gpu ]; then $(BUILD)-jitter/test_gpu $(GPU_TESTS); \
+	[ $$? = 0 -o $$? = 77 ]; else echo "skipped: built without CUDA, since nvcc was not found"; fi
 
 bench-gpu: build        ## ... beside cuBLASLt and cuSPARSELt, rows of JSON
 	@if [ -x $(BUILD)/bench_gpu ]; then $(BUILD)/bench_gpu $(GPU_BENCH); \

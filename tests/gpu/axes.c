@@ -92,6 +92,11 @@ typedef struct place {
     int64_t shape, epilogue, tokens;
 } place;
 
+/* An epilogue with a type of y. */
+static int64_t turn_of(const place *at) {
+    return at->epilogue * (int64_t)TEST_COUNT(y_types) + at->y_type;
+}
+
 /* The first few wrong cells are printed; the others counted. */
 static void check_cell(tally *self, int64_t cell, const place *at) {
     static gpu_room room;
@@ -100,7 +105,9 @@ static void check_cell(tally *self, int64_t cell, const place *at) {
     const test_epilogue *epilogue = epilogue_at(at->epilogue);
     test_random random;
     gpu_product product;
+    int processors = 0; /* that there are, where few are to be used */
     char message[512];
+    bool is_right;
     uint64_t turn;
 
     test_random_seed(&random, test_seed() + (uint64_t)cell);
@@ -118,16 +125,22 @@ static void check_cell(tally *self, int64_t cell, const place *at) {
                      turn >> 40 & 1 ? GPU_ROWS_ALIGNED : (gpu_rows)(turn / 3 % GPU_ROWS_COUNT),
                      turn % 2 == 0, turn >> 16);
     self->cases++;
-    if (gpu_kernel_is_right(self->kernel, &product, message))
+    if (gpu_option.is_reduced && turn_of(at) % 2 != 0)
+        processors = gpu_set_processors(gpu_context, GPU_FEW_PROCESSORS);
+    is_right = gpu_kernel_is_right(self->kernel, &product, message);
+    if (processors > 0)
+        gpu_set_processors(gpu_context, processors);
+    if (is_right)
         return;
     if (self->wrong++ < 5)
         print_message("%s, cell %" PRId64 ": %s\n", self->kernel->name, cell, message);
 }
 
 /* Whether the options want cell i of a type's. The reduced list has one cell for each epilogue and
- * type of y, whose shape and tokens go by turns. */
-static bool is_walked(int64_t i, int64_t cell, const place *at) {
-    const int64_t turn = at->epilogue * (int64_t)TEST_COUNT(y_types) + at->y_type;
+ * type of y, whose shape and tokens go by turns; a step begins with another one for each kernel. */
+static bool is_walked(const tmsi_spmm_kernel *kernel, int64_t i, int64_t cell, const place *at) {
+    const tmsi_spmm_table table = tmsi_spmm_table_of(&gpu_context->gpu);
+    const int64_t turn = turn_of(at);
 
     if (gpu_option.cell >= 0)
         return cell == gpu_option.cell;
@@ -135,7 +148,7 @@ static bool is_walked(int64_t i, int64_t cell, const place *at) {
         return i % gpu_option.step == 0;
     return at->shape == 3 * turn % SHAPE_COUNT &&
            at->tokens == 1 + 5 * turn % ((int64_t)TEST_COUNT(tokens) - 1) &&
-           turn % gpu_option.step == 0;
+           (turn + (kernel - table.kernels)) % gpu_option.step == 0;
 }
 
 static void walk_type(tally *self, int type) {
@@ -147,7 +160,7 @@ static void walk_type(tally *self, int type) {
         const place at = {type, (int)(i % ys), i / (epilogues * token_count * ys),
                           i / (token_count * ys) % epilogues, i / ys % token_count};
 
-        if (is_walked(i, cell, &at))
+        if (is_walked(self->kernel, i, cell, &at))
             check_cell(self, cell, &at);
     }
 }

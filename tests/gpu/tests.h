@@ -42,6 +42,7 @@ int gpu_test_images(void);
 /* From now on launches of that context fill so many multiprocessors; returns how many before. With
  * few, persistent CTAs go on to further tiles in small products (processors.cu). */
 int gpu_set_processors(tms_context *context, int processors);
+enum { GPU_FEW_PROCESSORS = 2 };
 
 /* Frees what the axes share. */
 void gpu_axes_free(void);
