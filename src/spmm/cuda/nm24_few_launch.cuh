@@ -25,20 +25,6 @@ template <class T> tms_status make_map(const tmsi_spmm_run &run, Params *p) {
                                  X_ROW_BYTES, p->has_rest ? 1 : T::GROUP, &p->x_map);
 }
 
-/* Whether a thread can load and store its columns of a row, two with a gate and else four, at once.
- */
-inline bool has_pieces(const tmsi_epilogue &e) {
-    const int values = e.is_gated ? 2 : 4;
-    const auto is_aligned = [=](const void *data, int64_t pitch, int element_bytes) {
-        return (uintptr_t)data % (uintptr_t)(values * element_bytes) == 0 && pitch % values == 0;
-    };
-    const int residual_bytes = e.y_type == TMS_BF16 || e.y_type == TMS_F16 ? 2 : 4;
-
-    return e.y_order == TMS_ORDER_TN && e.n % 4 == 0 &&
-           is_aligned(e.y, e.ldy, tmsi_cuda_element_bytes(e.y_type)) &&
-           (e.residual == NULL || is_aligned(e.residual, e.ldr, residual_bytes));
-}
-
 /* Whether y is rows of 16-bit values, of which a thread stores eight at once. */
 inline bool has_rows(const tmsi_epilogue &e) {
     return e.y_order == TMS_ORDER_TN && (e.y_type == TMS_BF16 || e.y_type == TMS_F16) &&
@@ -47,16 +33,18 @@ inline bool has_rows(const tmsi_epilogue &e) {
            (e.residual == NULL || tmsi_is_copyable(e.residual, e.ldr, e.y_type));
 }
 
-/* Divides shared memory: sums first, of all units that a CTA may have, then as many stages as its
- * blocks need or the rest holds. Consumers give a stage back one stage later, so a ring of one
- * would stand still: where half of the memory holds no more, all of it is taken. */
+/* Divides shared memory: sums first, of all units that a CTA may have (none where the tile is its
+ * own and rows are finished in registers), then as many stages as its blocks need or the rest
+ * holds. Consumers give a stage back one stage later, so a ring of one would stand still: where
+ * half of the memory holds no more, all of it is taken. */
 template <class T> size_t divide_shared(int shared_bytes, Params *p) {
     constexpr int UNITS_MAX = T::TOKENS / 8 + TMSI_NM24_FEW_SPLIT_MAX - 1;
     static_assert(T::SUMS_AT + T::ROW_BLOCKS * UNITS_MAX * T::UNIT_BYTES + 1024 +
                           2 * T::STAGE_BYTES <=
                       SHARED_MAX,
                   "all of the memory holds two stages");
-    const int units = (int)tmsi_div_up(p->tokens / 8, p->split) * p->split;
+    const bool has_sums = p->split > 1 || !p->has_rows;
+    const int units = has_sums ? (int)tmsi_div_up(p->tokens / 8, p->split) * p->split : 0;
     const int64_t needed = tmsi_div_up(tmsi_div_up(p->k_blocks, p->split), T::GROUP);
 
     p->sums_bytes = units * T::UNIT_BYTES;
@@ -86,7 +74,7 @@ tms_status launch_grid(const tmsi_spmm_run &run, const tmsi_nm24_few_grid &grid,
     p.tokens = grid.tokens;
     p.split = grid.split;
     p.epilogue = tmsi_make_epilogue(run);
-    p.has_pieces = has_pieces(p.epilogue);
+    p.has_pieces = tmsi_epilogue_has_pieces(p.epilogue);
     p.has_rows = has_rows(p.epilogue);
     TMS_TRY(make_map<T>(run, &p));
     TMS_TRY(tmsi_clear_absmax(run));
@@ -140,7 +128,7 @@ template <class T> tms_status prepare(const char *name) {
 #define NM24_FEW_TILES(type)                                                                       \
     typedef nm24_few::Tile<nm24::type, 1, 8, 4, 2> spmm_nm24_##type##_few_64x8_sm90;               \
     typedef nm24_few::Tile<nm24::type, 1, 16, 4, 2> spmm_nm24_##type##_few_64x16_sm90;             \
-    typedef nm24_few::Tile<nm24::type, 1, 32, 2, 2> spmm_nm24_##type##_few_64x32_sm90;             \
+    typedef nm24_few::Tile<nm24::type, 1, 32, 4, 2> spmm_nm24_##type##_few_64x32_sm90;             \
     typedef nm24_few::Tile<nm24::type, 1, 64, 2, 2> spmm_nm24_##type##_few_64x64_sm90;             \
     typedef nm24_few::Tile<nm24::type, 2, 64, 2, 2> spmm_nm24_##type##_few_128x64_sm90;            \
     typedef nm24_few::Tile<nm24::type, 2, 96, 1, 1> spmm_nm24_##type##_few_128x96_sm90;            \
