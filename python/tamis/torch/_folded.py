@@ -72,6 +72,7 @@ class FoldedWeight(SparseWeight):
         self._is_folded = True
         if self._ready is not None:
             self._ready = self._ready._replace(values=self.values, version=_version(self.values))
+            self.lasting_kept = self._ready.kept
 
     def components(self) -> Components:
         """values and index, decoded where they are folded."""
@@ -93,7 +94,7 @@ class FoldedWeight(SparseWeight):
         self.values = nn.Parameter(parts["values"], self.values.requires_grad)
         self._buffers["index"] = parts["index"]
         self._is_folded = False
-        self._source = None
+        self._source = self.lasting_kept = None
         if self._ready is not None:
             self._ready = self._ready._replace(values=self.values, version=_version(self.values))
 

@@ -27,7 +27,10 @@ class KeptDense(NamedTuple):
         return is_alike and self.serves_rows(x.numel() // self.weight.shape[1])
 
     def serves_rows(self, rows: int) -> bool:
-        return any(first <= rows <= last for first, last in self.ranges)
+        for first, last in self.ranges:
+            if rows <= last:
+                return rows >= first
+        return False
 
 
 def kept_dense(image: Tensor, kind: int, weight: Weight, t_max: int) -> KeptDense | None:

@@ -20,6 +20,8 @@ from ._behind import activate, interleave
 from ._formats import Shape
 from ._weight import SparseWeight, _renew
 
+_is_compiling = torch.compiler.is_compiling
+
 
 class _SparseLayer(nn.Module):
     """What sparse layers share: a weight, a bias, and loading a dense weight."""
@@ -55,8 +57,17 @@ class SparseLinear(_SparseLayer):
 
     def forward(self, x: Tensor) -> Tensor:
         # past nn.Module's attribute look-ups and call hooks: they cost as much as the launch
-        weight, bias = self._modules["weight"], self._parameters["bias"]
-        y: Tensor = weight.forward(x, bias, self.activation)  # type: ignore[union-attr]
+        weight: Any = self._modules["weight"]
+        bias = self._parameters["bias"]
+        kept = weight.lasting_kept
+        if (
+            kept is not None
+            and self.activation == "none"
+            and not _is_compiling()
+            and kept.serves_rows(x.numel() // self.in_features)
+        ):
+            return F.linear(x, kept.weight, bias)
+        y: Tensor = weight.forward(x, bias, self.activation)
         return y
 
     def _run(self, x: Tensor, activation: str, residual: Tensor | None) -> Tensor:

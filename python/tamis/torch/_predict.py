@@ -15,7 +15,7 @@ from .._matrix import FORMATS
 from ._images import NUMBERS, context_of
 
 _BIAS = 0x04  # TMS_EPILOGUE_BIAS
-_LAUNCH_US = 10.0  # a call from Python takes the host at least that long, dense or sparse
+_HOST_US = 14.0  # a dense layer's call from Python takes the host longer than that
 _SURE = 1.12  # the model's times of GPU kernels are off by some 10 % (docs/tuning.md)
 
 
@@ -80,11 +80,11 @@ def numbers_of_rows(first: int, last: int) -> list[int]:
 
 
 def is_doubtful(device: torch.device, dense_us: float, sparse_us: float) -> bool:
-    """Whether dense may be faster to a degree that is seen: on a GPU wherever the product takes
-    longer than its call, and the model is not sure."""
+    """Whether dense may be faster to a degree that is seen: on a GPU where sparse takes longer than
+    the call of a dense layer, and the model is not sure."""
     if device.type == "cpu":
         return dense_us < 0.97 * sparse_us
-    return dense_us > _LAUNCH_US and dense_us < _SURE * sparse_us
+    return sparse_us > _HOST_US and dense_us < _SURE * sparse_us
 
 
 def dense_ranges(weight: Weight, t_max: int) -> tuple[tuple[int, int], ...]:
@@ -94,9 +94,7 @@ def dense_ranges(weight: Weight, t_max: int) -> tuple[tuple[int, int], ...]:
     first = 1
     for t in numbers_of_rows(1, t_max):
         dense_us, (_, sparse_us) = dense_time(weight, t, t_max), sparse_time(weight, t, t_max)
-        if dense_us is not None and (
-            dense_us < sparse_us or is_doubtful(weight.device, dense_us, sparse_us)
-        ):
+        if dense_us is not None and is_doubtful(weight.device, dense_us, sparse_us):
             if found and found[-1][1] == first - 1:
                 first = found.pop()[0]
             found.append((first, t))

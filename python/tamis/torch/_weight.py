@@ -87,6 +87,8 @@ class SparseWeight(nn.Module):
     image: Tensor | None
     bias32: Tensor | None
     _ready: _Ready | None
+    lasting_kept: KeptDense | None = None
+    """What is kept dense, where it holds until image and weight are dropped: no need to ask."""
 
     def __init__(
         self,
@@ -460,6 +462,7 @@ class SparseWeight(nn.Module):
         self._buffers["image"] = None
         self._buffers["bias32"] = None
         self._ready = None
+        self.lasting_kept = None
 
     def _apply(self, fn: Any, recurse: bool = True) -> SparseWeight:
         self._drop()  # another device or type wants another image
@@ -468,7 +471,7 @@ class SparseWeight(nn.Module):
 
     def __getstate__(self) -> dict[str, Any]:
         state = dict(self.__dict__)
-        state["_ready"] = None
+        state["_ready"] = state["lasting_kept"] = None
         state["_buffers"] = {**self._buffers, "image": None, "bias32": None}
         return state
 

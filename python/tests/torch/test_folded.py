@@ -127,3 +127,23 @@ def test_gradients_bring_them_back(place: tuple) -> None:
     same(sparse, dense, x)
     tamis.unfold(sparse)
     assert torch.equal(sparse.up.weight.to_dense(), dense.up.weight) and not is_folded(sparse)
+
+
+@pytest.mark.skipif(not GPU, reason="needs a GPU")
+def test_a_folded_weight_serves_dense_without_being_asked() -> None:
+    dense = nn.Sequential(nn.Linear(4096, 1024)).cuda().bfloat16()
+    tamis.prune(dense, "2:4")
+    sparse = copy.deepcopy(dense)
+    report = tamis.sparsify(sparse)
+    weight = sparse[0].weight
+    assert report.rows[0].keeps_dense and weight.lasting_kept is not None
+    assert copy.deepcopy(sparse)[0].weight.lasting_kept is None
+    first, last = weight.lasting_kept.ranges[0]
+    x = torch.randn(last, 4096, device="cuda", dtype=torch.bfloat16, requires_grad=True)
+    y, want = sparse(x), dense(x)
+    torch.testing.assert_close(y, want, rtol=1e-2, atol=1e-2)
+    grads = [torch.autograd.grad(out.sum(), x)[0] for out in (y, want)]
+    torch.testing.assert_close(*grads, rtol=1e-2, atol=1e-2)
+    sparse.half()
+    assert weight.lasting_kept is None
+    torch.testing.assert_close(sparse(x.half()), dense.half()(x.half()), rtol=1e-2, atol=1e-2)
