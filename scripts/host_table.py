@@ -6,6 +6,8 @@
 import json
 import sys
 
+from table import put_between
+
 
 def table(rows):
     runs = list(dict.fromkeys((row["device"], row["dtype"], row["versions"]) for row in rows))
@@ -26,12 +28,7 @@ def table(rows):
 def main():
     *sources, page = sys.argv[1:]
     rows = [json.loads(line) for source in sources for line in open(source, encoding="utf-8")]
-    begin, end = "<!-- host: begin -->\n", "<!-- host: end -->"
-    with open(page, encoding="utf-8") as file:
-        head, _, rest = file.read().partition(begin)
-    _, _, tail = rest.partition(end)
-    with open(page, "w", encoding="utf-8") as file:
-        file.write(f"{head}{begin}{table(rows)}\n{end}{tail}")
+    put_between(page, "host", table(rows) + "\n")
 
 
 main()

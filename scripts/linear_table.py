@@ -6,6 +6,8 @@
 import json
 import sys
 
+from table import put_between
+
 SHOWN = (1, 16, 64, 256, 1024, 4096, 16384)
 
 
@@ -33,12 +35,7 @@ def main():
     source, page = sys.argv[1:]
     with open(source, encoding="utf-8") as file:
         rows = [json.loads(line) for line in file]
-    begin, end = "<!-- linear: begin -->\n", "<!-- linear: end -->"
-    with open(page, encoding="utf-8") as file:
-        head, _, rest = file.read().partition(begin)
-    _, _, tail = rest.partition(end)
-    with open(page, "w", encoding="utf-8") as file:
-        file.write(f"{head}{begin}{table(rows)}\n{end}{tail}")
+    put_between(page, "linear", table(rows) + "\n")
 
 
 main()

@@ -8,6 +8,8 @@ import os
 import sys
 import textwrap
 
+from table import put_between
+
 COLUMNS = {
     "dense": "dense",
     "dense compiled": "compiled",
@@ -63,13 +65,8 @@ def main():
     source, *pages = sys.argv[1:]
     with open(source, encoding="utf-8") as file:
         rows = [json.loads(line) for line in file]
-    begin, end = "<!-- models: begin -->\n", "<!-- models: end -->"
     for page in pages:
-        with open(page, encoding="utf-8") as file:
-            head, _, rest = file.read().partition(begin)
-        _, _, tail = rest.partition(end)
-        with open(page, "w", encoding="utf-8") as file:
-            file.write(f"{head}{begin}{table(rows)}\n\n{foot(rows, source)}\n{end}{tail}")
+        put_between(page, "models", f"{table(rows)}\n\n{foot(rows, source)}\n")
     print(table(rows))
 
 

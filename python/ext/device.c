@@ -143,13 +143,9 @@ static PyObject *device_decode(PyObject *module, PyObject *args) {
 }
 
 static PyObject *kind_describe(PyObject *module, PyObject *number) {
-    const long long id = PyLong_AsLongLong(number);
-    const core_kind *kind;
+    const core_kind *kind = core_kind_of(number);
 
     (void)module;
-    if (id == -1 && PyErr_Occurred() != NULL)
-        return NULL;
-    kind = core_kind_find(id);
     return kind == NULL ? NULL
                         : PyBytes_FromStringAndSize((const char *)&kind->image, sizeof kind->image);
 }

@@ -123,14 +123,16 @@ static PyObject *kind_add(PyObject *module, PyObject *args) {
     return id >= 0 ? PyLong_FromLongLong(id) : NULL;
 }
 
-static PyObject *kind_dense(PyObject *module, PyObject *number) {
+core_kind *core_kind_of(PyObject *number) {
     const long long id = PyLong_AsLongLong(number);
-    const core_kind *kind;
+
+    return id == -1 && PyErr_Occurred() != NULL ? NULL : core_kind_find(id);
+}
+
+static PyObject *kind_dense(PyObject *module, PyObject *number) {
+    const core_kind *kind = core_kind_of(number);
 
     (void)module;
-    if (id == -1 && PyErr_Occurred() != NULL)
-        return NULL;
-    kind = core_kind_find(id);
     if (kind == NULL)
         return NULL;
     for (int32_t i = 0; i < kind->image.layout.part_count; i++)

@@ -39,6 +39,8 @@ typedef struct core_kind {
 
 /* NULL and an exception where nothing has that number. */
 core_kind *core_kind_find(int64_t id);
+/* The same of a Python number. */
+core_kind *core_kind_of(PyObject *number);
 /* The plan for t tokens, made where it is not there; NULL and the library's status in *out_status
  * where it cannot be made. No exception. */
 tms_spmm_plan *core_kind_plan(core_kind *kind, int32_t context, tms_device device, tms_dtype x_type,

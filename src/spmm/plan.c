@@ -54,13 +54,10 @@ done:
     return status;
 }
 
-tms_status tmsi_spmm_plan_force(tms_context *context, const tms_spmm_problem *problem,
-                                const tmsi_spmm_kernel *kernel, tms_spmm_plan **out_plan) {
+void tmsi_spmm_plan_fill(tms_spmm_plan *plan, tms_context *context, const tms_spmm_problem *problem,
+                         const tmsi_spmm_kernel *kernel) {
     const tmsi_machine machine = tmsi_spmm_machine(context, problem);
-    tms_spmm_plan *plan = NULL;
-    tms_status status = TMS_OK;
 
-    TMS_TRY(tmsi_alloc(context, 1, sizeof *plan, &plan));
     plan->context = context;
     plan->problem = *problem;
     plan->layout.struct_size = sizeof plan->layout;
@@ -72,6 +69,15 @@ tms_status tmsi_spmm_plan_force(tms_context *context, const tms_spmm_problem *pr
     plan->ranges[0].last = problem->t_max;
     plan->ranges[0].choice.kernel = kernel;
     plan->ranges[0].choice.part = plan->layout.parts[0];
+}
+
+tms_status tmsi_spmm_plan_force(tms_context *context, const tms_spmm_problem *problem,
+                                const tmsi_spmm_kernel *kernel, tms_spmm_plan **out_plan) {
+    tms_spmm_plan *plan = NULL;
+    tms_status status = TMS_OK;
+
+    TMS_TRY(tmsi_alloc(context, 1, sizeof *plan, &plan));
+    tmsi_spmm_plan_fill(plan, context, problem, kernel);
     TMS_TRY(tmsi_spmm_plan_ready(plan));
     *out_plan = plan;
     plan = NULL;

@@ -18,9 +18,12 @@ struct tms_spmm_plan {
 
 tms_status tmsi_spmm_plan_create(tms_context *context, const tms_spmm_problem *problem,
                                  const tms_layout *layout, tms_spmm_plan **out_plan);
-/* A plan of one kernel, which fits the problem, on the part that it asks for. */
+/* A plan of one kernel, which fits the problem, on the part that it asks for; and its fields but
+ * for work_bytes and states, where the plan is zeros before. */
 tms_status tmsi_spmm_plan_force(tms_context *context, const tms_spmm_problem *problem,
                                 const tmsi_spmm_kernel *kernel, tms_spmm_plan **out_plan);
+void tmsi_spmm_plan_fill(tms_spmm_plan *plan, tms_context *context, const tms_spmm_problem *problem,
+                         const tmsi_spmm_kernel *kernel);
 void tmsi_spmm_plan_destroy(tms_spmm_plan *plan);
 /* Their parts for a plan whose ranges are filled by other means: sets work_bytes and states; frees
  * states, but not the plan. */

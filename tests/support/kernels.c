@@ -95,21 +95,8 @@ bool test_kernel_can_run(const tms_context *context, const tmsi_spmm_kernel *ker
 
 void test_kernel_plan(tms_spmm_plan *plan, tms_context *context, const tmsi_spmm_kernel *kernel,
                       const tms_spmm_problem *problem) {
-    tmsi_spmm_choice *choice = &plan->ranges[0].choice;
-
     memset(plan, 0, sizeof *plan);
-    choice->kernel = kernel;
-    choice->part = tmsi_spmm_wanted_part(
-        kernel, problem, problem->device == TMS_DEVICE_CUDA ? &context->gpu : &context->hardware);
-    plan->context = context;
-    plan->problem = *problem;
-    plan->layout.struct_size = sizeof plan->layout;
-    plan->layout.n = problem->n;
-    plan->layout.k = problem->k;
-    plan->layout.part_count = 1;
-    plan->layout.parts[0] = choice->part;
-    plan->range_count = 1;
-    plan->ranges[0].last = problem->t_max;
+    tmsi_spmm_plan_fill(plan, context, problem, kernel);
     assert_ok(tmsi_spmm_plan_ready(plan));
 }
 
