@@ -19,6 +19,10 @@ typedef struct tmsi_nm24_few_grid {
     int32_t split;
 } tmsi_nm24_few_grid;
 
+/* Times that the multiprocessors are filled until clusters of `split` CTAs, one a multiprocessor,
+ * have computed so many tiles. */
+int64_t tmsi_nm24_few_waves(int64_t tiles, int32_t split, int64_t processors);
+
 /* Whether a multiprocessor has the registers and the shared memory of one CTA of such tiles only,
  * or of two. */
 static inline bool tmsi_nm24_few_is_alone(int64_t tokens) {

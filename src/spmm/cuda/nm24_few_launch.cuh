@@ -105,9 +105,9 @@ template <class T> tms_status launch(const tmsi_spmm_run &run, const char *name)
 
     if (run.split > 0)
         grid.split = (int32_t)tmsi_min(tmsi_min(run.split, TMSI_NM24_FEW_SPLIT_MAX), blocks);
-    /* Clusters of more than two leave multiprocessors idle if each has one CTA only. */
-    const bool is_alone =
-        T::CTAS == 1 || (grid.split <= 2 && grid.tiles_n * grid.tiles_t * grid.split <= processors);
+    /* All of a multiprocessor's memory where no CTA has to wait for another. */
+    const bool is_alone = T::CTAS == 1 || tmsi_nm24_few_waves(grid.tiles_n * grid.tiles_t,
+                                                              grid.split, processors) == 1;
 
     if (!tmsi_is_copyable(run.args->x, run.args->ldx, problem.x_type))
         return nm24::launch_plain(run);
@@ -130,7 +130,6 @@ template <class T> tms_status prepare(const char *name) {
     typedef nm24_few::Tile<nm24::type, 1, 16, 4, 2> spmm_nm24_##type##_few_64x16_sm90;             \
     typedef nm24_few::Tile<nm24::type, 1, 32, 4, 2> spmm_nm24_##type##_few_64x32_sm90;             \
     typedef nm24_few::Tile<nm24::type, 1, 64, 2, 2> spmm_nm24_##type##_few_64x64_sm90;             \
-    typedef nm24_few::Tile<nm24::type, 2, 64, 2, 2> spmm_nm24_##type##_few_128x64_sm90;            \
     typedef nm24_few::Tile<nm24::type, 2, 96, 1, 1> spmm_nm24_##type##_few_128x96_sm90;            \
     typedef nm24_few::Tile<nm24::type, 2, 128, 1, 1> spmm_nm24_##type##_few_128x128_sm90;          \
     typedef nm24_few::Tile<nm24::type, 2, 192, 1, 1> spmm_nm24_##type##_few_128x192_sm90;
