@@ -129,18 +129,6 @@ core_kind *core_kind_of(PyObject *number) {
     return id == -1 && PyErr_Occurred() != NULL ? NULL : core_kind_find(id);
 }
 
-static PyObject *kind_dense(PyObject *module, PyObject *number) {
-    const core_kind *kind = core_kind_of(number);
-
-    (void)module;
-    if (kind == NULL)
-        return NULL;
-    for (int32_t i = 0; i < kind->image.layout.part_count; i++)
-        if (kind->image.layout.parts[i].format == TMS_FORMAT_DENSE)
-            return PyLong_FromSize_t(kind->image.part_offset[i]);
-    Py_RETURN_NONE;
-}
-
 /* ---- plans */
 
 static kind_plans *find_plans(core_kind *kind, int32_t context, tms_dtype x_type, uint32_t epilogue,
@@ -240,7 +228,5 @@ PyMethodDef core_kind_methods[] = {
     {"kind_add", kind_add, METH_VARARGS,
      "kind_add(image, density, format, keep, group, block_rows, block_columns, w_type) -> int\n\n"
      "The number by which products know images like this one; equal in every process."},
-    {"kind_dense", kind_dense, METH_O,
-     "kind_dense(kind) -> int | None\n\nWhere the dense weight begins in such an image, in bytes."},
     {NULL, NULL, 0, NULL},
 };

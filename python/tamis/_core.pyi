@@ -79,7 +79,6 @@ def image_bytes(context: int, layout: bytes, spec: Spec, components: Sequence[Ar
 def image_build(
     context: int, layout: bytes, spec: Spec, components: Sequence[Array], out: Array, /
 ) -> bytes: ...
-def kind_dense(kind: int, /) -> int | None: ...
 def kind_add(
     image: bytes,
     density: float,

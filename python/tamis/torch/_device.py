@@ -77,6 +77,17 @@ def decode_nm24(
     return {"values": values, "index": index}
 
 
+def decode_dense(
+    context: int, kind: int, image: Tensor, n: int, k: int, dtype: torch.dtype
+) -> Tensor:
+    """The dense weight of a 2:4 image."""
+    dense = torch.empty(n, k, dtype=dtype, device=image.device)
+    number = DTYPES[{torch.bfloat16: "bf16", torch.float16: "f16"}[dtype]]
+    spec = (FORMATS.index("dense"), number, n, k, n * k, 0, 0, 0, 0)
+    _core.device_decode(context, _core.kind_describe(kind), image, spec, (dense,))
+    return dense
+
+
 def select_groups(matrix: Tensor, keep: int, group: int) -> Tensor:
     """The mask of n:m: the largest magnitudes of each group, of equal ones the lower index, as
     tms_mask_select takes them."""

@@ -72,7 +72,9 @@ class FoldedWeight(SparseWeight):
         self._is_folded = True
         if self._ready is not None:
             self._ready = self._ready._replace(values=self.values, version=_version(self.values))
-            self.lasting_kept = self._ready.kept
+            kept = self._ready.kept
+            can_last = kept is not None and not kept.weight.is_inference()
+            self.lasting_kept = kept if can_last else None
 
     def components(self) -> Components:
         """values and index, decoded where they are folded."""

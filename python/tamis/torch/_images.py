@@ -123,7 +123,8 @@ def build(
     context = context_of(device)
     types = (NUMBERS[compute], NUMBERS[compute], _context.CUDA if is_cuda else _context.CPU)
     problem = (number, shape.n, shape.k, density, *shape[2:], *types)
-    layout = _core.layout_choose(context, problem, 1, t_max, keep_dense)
+    # what is kept dense on a GPU lies beside the image: _kept.py
+    layout = _core.layout_choose(context, problem, 1, t_max, keep_dense and not is_cuda)
     if is_cuda and (format, *shape[2:4]) == ("nm", 2, 4):
         stored = values.detach().to(dtype)
         spec = _spec(format, stored, shape)

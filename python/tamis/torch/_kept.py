@@ -1,22 +1,23 @@
 """The dense weight that is kept beside a sparse one on a GPU, and when it serves.
 
 Where dense may be faster, a plain product goes to ``F.linear`` itself: the same call as of the
-layer that was replaced, bias included, so that it is not slower. What has an activation or a
-residual to fuse stays with the library, which chooses for it too.
+layer that was replaced, bias included, so that it is not slower. What has an activation, a residual
+or a gate to fuse stays with the library. On a CPU the library's images have dense parts.
 """
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
+import torch
 from torch import Tensor
 
-from .. import _core
+from . import _device, _images
 from ._predict import Weight, dense_ranges
 
 
 class KeptDense(NamedTuple):
-    """A dense weight [n, k] inside an image, and the ranges of rows that it serves."""
+    """A dense weight [n, k], and the ranges of rows that it serves."""
 
     weight: Tensor
     ranges: tuple[tuple[int, int], ...]
@@ -33,11 +34,17 @@ class KeptDense(NamedTuple):
         return False
 
 
-def kept_dense(image: Tensor, kind: int, weight: Weight, t_max: int) -> KeptDense | None:
-    """What an image on a GPU keeps; None where that is no dense weight, or it is never faster."""
-    offset = _core.kind_dense(kind)
-    ranges = () if offset is None else dense_ranges(weight, t_max)
-    if offset is None or not ranges:
+def kept_dense(
+    image: Tensor, kind: int, about: Weight, t_max: int, memory: Tensor | None
+) -> KeptDense | None:
+    """What an image's weight keeps, in that memory where it fits; None where dense would never
+    serve. It only enqueues."""
+    ranges = dense_ranges(about, t_max)
+    if not ranges:
         return None
-    held = image.detach()[offset : offset + weight.n * weight.k * weight.dtype.itemsize]
-    return KeptDense(held.view(weight.dtype).view(weight.n, weight.k), ranges)
+    context = _images.context_of(image.device)
+    with torch.no_grad():
+        dense = _device.decode_dense(context, kind, image, about.n, about.k, about.dtype)
+        if memory is not None and memory.dtype == dense.dtype and not memory.is_inference():
+            dense = memory.copy_(dense)  # captured graphs hold on to its address
+    return KeptDense(dense, ranges)

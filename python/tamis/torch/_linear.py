@@ -18,6 +18,8 @@ from .. import _context, _core
 from . import _folded, _images, _ops
 from ._behind import activate, interleave
 from ._formats import Shape
+from ._kept import KeptDense, kept_dense
+from ._predict import Weight
 from ._weight import SparseWeight, _renew
 
 _is_compiling = torch.compiler.is_compiling
@@ -223,6 +225,8 @@ class JoinedLinear(nn.Module):
         self._kind = 0
         self._made_from: tuple[Any, ...] = ()
         self._fuses_gate = False
+        self._kept: KeptDense | None = None
+        self._kept_bias: Tensor | None = None
 
     @property
     def parts(self) -> tuple[SparseLinear, ...]:
@@ -252,6 +256,7 @@ class JoinedLinear(nn.Module):
             self.image = _renew(self.image, image)
             biases = [part.bias.float() for part in self.parts if part.bias is not None]
             self.bias32 = _renew(self.bias32, put(biases)) if biases else None
+            self._keep(first, dtype)
             for i, weight in enumerate(weights):
                 _folded.fold_into(weight, self, i)
         self._made_from = self._state(dtype)
@@ -271,6 +276,18 @@ class JoinedLinear(nn.Module):
         )
         return image
 
+    def _keep(self, first: SparseWeight, dtype: torch.dtype) -> None:
+        """Keeps the joined weight dense where its parts are; a gate is left to the library."""
+        self._kept = self._kept_bias = None
+        if not first.keep_dense or self.gate is not None or first.device.type != "cuda":
+            return
+        assert self.image is not None
+        n = sum(self.sizes)
+        about = Weight(first.device, dtype, "nm", n, *first._shape[1:], first.density, True)
+        self._kept = kept_dense(self.image, self._kind, about, first.t_max, None)
+        if self._kept is not None and self.bias32 is not None:
+            self._kept_bias = self.bias32.to(dtype)
+
     def decode_part(self, i: int) -> dict[str, Tensor]:
         """Components of one of the layers, out of the image."""
         assert self.image is not None
@@ -282,7 +299,7 @@ class JoinedLinear(nn.Module):
         return {name: part.split(self.sizes)[i].clone() for name, part in whole.items()}
 
     def _apply(self, fn: Any, recurse: bool = True) -> JoinedLinear:
-        self.image = self.bias32 = None
+        self.image = self.bias32 = self._kept = self._kept_bias = None
         self._made_from = ()
         super()._apply(fn, recurse)
         return self
@@ -291,6 +308,7 @@ class JoinedLinear(nn.Module):
         state = dict(self.__dict__)
         state["_buffers"] = dict.fromkeys(self._buffers)
         state["_made_from"] = ()
+        state["_kept"] = state["_kept_bias"] = None
         return state
 
     def wants_parts(self, x: Tensor) -> bool:
@@ -313,6 +331,9 @@ class JoinedLinear(nn.Module):
                 "tamis.refresh(model), before it is compiled"
             )
         n = sum(self.sizes)
+        if self._kept is not None and not torch.compiler.is_exporting():
+            if self._kept.serves(x, self._kept_bias):
+                return F.linear(x, self._kept.weight, self._kept_bias)
         if self.gate is None:
             y: Tensor = _ops.product(x, self.image, self.bias32, None, self._kind, n, "none", False)
             return y

@@ -87,6 +87,7 @@ class SparseWeight(nn.Module):
     image: Tensor | None
     bias32: Tensor | None
     _ready: _Ready | None
+    _dense: Tensor | None = None  # memory of what is kept dense
     lasting_kept: KeptDense | None = None
     """What is kept dense, where it holds until image and weight are dropped: no need to ask."""
 
@@ -169,15 +170,16 @@ class SparseWeight(nn.Module):
 
     @property
     def resident_bytes(self) -> int:
-        """Memory of components and image."""
-        held = [self.values, *self.index_tensors, self.image]
+        """Memory of components and image, and of a dense weight that is kept."""
+        held = [self.values, *self.index_tensors, self.image, self._dense]
         return sum(part.numel() * part.element_size() for part in held if part is not None)
 
     @property
     def has_dense(self) -> bool:
-        """Whether the image holds the dense weight too, or nothing else."""
+        """Whether the dense weight is held, too."""
         ready = self._ready or self.refresh()
-        return any(part[1] == "dense" for part in _core.layout_parts(ready.layout))
+        is_part = any(part[1] == "dense" for part in _core.layout_parts(ready.layout))
+        return is_part or ready.kept is not None
 
     def to_dense(self) -> Tensor:
         """The dense weight [n, k]; differentiable in values."""
@@ -411,7 +413,9 @@ class SparseWeight(nn.Module):
             bias=None,
             bias_version=0,
         )
-        self._ready = self._ready._replace(fuses_gate=self._can_fuse_gate(), kept=self._kept())
+        self._ready = self._ready._replace(
+            fuses_gate=self._can_fuse_gate(), kept=self._keep(self._ready)
+        )
         if bias is not None and bias.dtype is not torch.float32:
             self._set_bias(bias, self._ready)
         return self._ready
@@ -429,14 +433,14 @@ class SparseWeight(nn.Module):
             return False
         return True
 
-    def _kept(self) -> KeptDense | None:
-        ready, image = self._ready, self.image
-        if not self.keep_dense or self.device.type != "cuda" or ready is None or image is None:
+    def _keep(self, ready: _Ready) -> KeptDense | None:
+        if not self.keep_dense or self.device.type != "cuda" or self.image is None:
             return None
-        about = Weight(
-            self.device, ready.dtype, self.format, *self._shape, round(self.density, 4), True
-        )
-        return kept_dense(image, ready.kind, about, self.t_max)
+        density = round(self.density, 4)
+        about = Weight(self.device, ready.dtype, self.format, *self._shape, density, True)
+        kept = kept_dense(self.image, ready.kind, about, self.t_max, self._dense)
+        self._dense = None if kept is None else kept.weight
+        return kept
 
     def _prepare(self, x: Tensor) -> _Ready:
         if x.is_meta and self.values.is_meta:
@@ -461,8 +465,7 @@ class SparseWeight(nn.Module):
     def _drop(self) -> None:
         self._buffers["image"] = None
         self._buffers["bias32"] = None
-        self._ready = None
-        self.lasting_kept = None
+        self._ready = self._dense = self.lasting_kept = None
 
     def _apply(self, fn: Any, recurse: bool = True) -> SparseWeight:
         self._drop()  # another device or type wants another image
@@ -471,7 +474,7 @@ class SparseWeight(nn.Module):
 
     def __getstate__(self) -> dict[str, Any]:
         state = dict(self.__dict__)
-        state["_ready"] = state["lasting_kept"] = None
+        state["_ready"] = state["_dense"] = state["lasting_kept"] = None
         state["_buffers"] = {**self._buffers, "image": None, "bias32": None}
         return state
 

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 import tamis
 from support import assert_near, make_weight
-from tamis.torch import _kept, _predict
+from tamis.torch import SparseWeight, _kept, _predict
 
 
 class Layer(nn.Module):
@@ -404,6 +404,26 @@ def test_kept_dense_weights_are_torchs_own_product_where_faster():
             torch.testing.assert_close(y, F.linear(x, dense, bias), rtol=1e-2, atol=1e-2)
         ways.add(is_dense)
     assert ways == {False, True}
+
+
+def test_what_is_kept_dense_serves_plain_products_of_its_rows(monkeypatch):
+    def keep(weight, ready):
+        return _kept.KeptDense(weight.to_dense().detach() * 2, ((4, 8),))  # twice: to be seen
+
+    monkeypatch.setattr(SparseWeight, "_keep", keep)
+    weight, dense = make_weight(keep_dense=True)
+    bias, residual = torch.randn(64), torch.randn(6, 64)
+    with torch.no_grad():
+        for t, times in ((3, 1), (4, 2), (8, 2), (9, 1)):
+            x = torch.randn(t, 128)
+            assert_near(weight(x, bias), F.linear(x, dense * times, bias), torch.float32)
+        x = torch.randn(2, 3, 128)
+        assert_near(weight(x, bias), F.linear(x, dense * 2, bias), torch.float32)
+        x = torch.randn(6, 128)
+        want = F.relu(F.linear(x, dense, bias)) + residual  # fused: the library's
+        assert_near(weight(x, bias, "relu", residual), want, torch.float32)
+    x.requires_grad_()
+    assert_near(weight(x, bias), F.linear(x, dense, bias), torch.float32)
 
 
 def test_more_numbers_of_rows_than_there_are_exact_plans():
