@@ -83,11 +83,6 @@ template <int PENDING> __device__ static inline void tmsi_store_wait_read() {
     asm volatile("cp.async.bulk.wait_group.read %0;" ::"n"(PENDING) : "memory");
 }
 
-/* Until all of this thread's store groups are complete. */
-__device__ static inline void tmsi_store_wait() {
-    asm volatile("cp.async.bulk.wait_group 0;" ::: "memory");
-}
-
 /* Orders this thread's ordinary shared-memory writes before the copy engine's and the tensor
  * cores' accesses. */
 __device__ static inline void tmsi_fence_proxy_async() {

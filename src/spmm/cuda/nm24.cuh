@@ -12,6 +12,7 @@
 #ifndef TAMIS_SPMM_CUDA_NM24_CUH
 #define TAMIS_SPMM_CUDA_NM24_CUH
 
+#include "cuda/ptx/grid.cuh"
 #include "spmm/cuda/nm24_consume.cuh"
 #include "spmm/cuda/nm24_produce.cuh"
 
@@ -49,6 +50,10 @@ __global__ void __launch_bounds__(T::THREADS, 1) kernel(const __grid_constant__ 
     __syncthreads();
     tmsi_barrier_cluster_arrive();
     tmsi_barrier_cluster_wait();
+    /* The grid before this one may still have run until here; from here on the next one may begin,
+     * which waits in turn. */
+    tmsi_griddepcontrol_wait();
+    tmsi_griddepcontrol_launch_dependents();
     if (warpgroup == 0) {
         if (T::CONSUMERS == 2)
             tmsi_setmaxnreg_dec<40>();

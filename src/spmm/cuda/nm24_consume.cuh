@@ -114,7 +114,7 @@ template <class T> __device__ inline void consume(const Params &p, uint32_t shar
         Store<T>(p, shared, at, (int)(consumer.ring.steps / p.k_blocks) - 1).any(d);
     }
     if (threadIdx.x % WARPGROUP == 0)
-        tmsi_store_wait();
+        tmsi_store_wait_read<0>(); /* the grid's end completes the stores */
 }
 
 } // namespace nm24

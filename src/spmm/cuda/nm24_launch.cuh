@@ -117,7 +117,7 @@ template <class T> tms_status launch(const tmsi_spmm_run &run, const char *name)
         tmsi_min(grid.clusters_n * grid.clusters_t, device.processors / CLUSTER);
     Params p = {};
     cudaLaunchConfig_t config = {};
-    cudaLaunchAttribute cluster;
+    cudaLaunchAttribute attributes[2] = {};
     tms_status status = TMS_OK;
 
     if (!tmsi_is_copyable(run.args->x, run.args->ldx, run.problem->x_type))
@@ -134,15 +134,18 @@ template <class T> tms_status launch(const tmsi_spmm_run &run, const char *name)
     p.flags = make_flags(p.epilogue);
     TMS_TRY(make_maps<T>(run, &p));
     TMS_TRY(tmsi_clear_absmax(run));
-    cluster.id = cudaLaunchAttributeClusterDimension;
-    cluster.val.clusterDim.x = CLUSTER;
-    cluster.val.clusterDim.y = cluster.val.clusterDim.z = 1;
+    /* The grid may begin before the one before it in the stream is complete, for which it waits. */
+    attributes[0].id = cudaLaunchAttributeProgrammaticStreamSerialization;
+    attributes[0].val.programmaticStreamSerializationAllowed = 1;
+    attributes[1].id = cudaLaunchAttributeClusterDimension;
+    attributes[1].val.clusterDim.x = CLUSTER;
+    attributes[1].val.clusterDim.y = attributes[1].val.clusterDim.z = 1;
     config.gridDim = dim3((unsigned)(clusters * CLUSTER));
     config.blockDim = dim3(T::THREADS);
     config.dynamicSmemBytes = T::SHARED_BYTES;
     config.stream = stream;
-    config.attrs = &cluster;
-    config.numAttrs = 1;
+    config.attrs = attributes;
+    config.numAttrs = 2;
     TMS_TRY(tmsi_cuda_check(name, cudaLaunchKernelEx(&config, kernel<T>, p)));
 done:
     return status;

@@ -60,9 +60,12 @@ template <class T> struct Store {
                             at.token + c % T::CHUNKS * T::CHUNK, barrier);
     }
 
-    /* How often a buffer was filled before, in all tiles. */
-    __device__ inline uint32_t turn(int c) const {
-        return tile * (T::BLOCKS * T::CHUNKS / T::BUFFERS) + c / T::BUFFERS;
+    /* Parity of the residual's turn in chunk c's buffer. */
+    __device__ inline uint32_t phase(int c) const {
+        constexpr int COUNT = T::BLOCKS * T::CHUNKS;
+        const int turns = (COUNT - 1 - c % T::BUFFERS) / T::BUFFERS + 1; /* of it, a tile */
+
+        return (tile * turns + c / T::BUFFERS) & 1;
     }
 
     /* y's out of it. */
@@ -167,9 +170,11 @@ template <class T> struct Store {
                     f.flags &= ~(uint32_t)HAS_ABSMAX; /* rows past w's end */
             }
             if (KIND == RESIDUAL) {
-                wait_for(residual(c % T::BUFFERS), turn(c) & 1);
-            } else {
-                if (thread == 0)
+                wait_for(residual(c % T::BUFFERS), phase(c));
+            } else if (c == 0 || c >= T::BUFFERS) {
+                if (thread == 0 && c == 0)
+                    tmsi_store_wait_read<0>(); /* of the tile before: long since */
+                else if (thread == 0)
                     tmsi_store_wait_read<T::BUFFERS - 1>();
                 tmsi_bar_sync(1 + group, WARPGROUP);
             }

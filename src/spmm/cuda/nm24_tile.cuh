@@ -118,7 +118,7 @@ struct Tile {
     /* Of transposed y a chunk leaves as boxes of so many tokens by 64 rows of w. */
     static constexpr int TURNED_TOKENS = CHUNK % 32 == 0 ? 32 : 16;
     static_assert(SHARED_BYTES <= 232448, "a CTA has 227 KiB of shared memory");
-    static_assert(BLOCKS * CHUNKS % BUFFERS == 0, "a chunk has the same buffer in every tile");
+    static_assert(BUFFERS <= BLOCKS * CHUNKS, "a tile uses each buffer");
     static_assert(TOKENS % CHUNK == 0 && CHUNK % 16 == 0 && TOKENS % PLAIN_TOKENS == 0, "");
 };
 
