@@ -26,13 +26,14 @@ if [ $? = 77 ]; then
     echo "skipped: there is no GPU on this machine"
     exit 0
 fi
-families=(images plans "-k _lt kernels")
+families=(images "-k _lt kernels")
 for type in bf16 f16 e4m3 i8; do
     families+=("-d $type -k few_64x kernels" "-d $type -k few_128x kernels"
         "-d $type -k sm90 -x few kernels")
     [ $type = e4m3 ] || families+=("-d $type -k sm80 kernels")
 done
-[ $# -gt 0 ] && families=("$*")
+plans=(plans) # the same kernels, which racecheck need not see again
+[ $# -gt 0 ] && families=("$*") plans=()
 others='regex=cublas|cutlass|nvjet|xmma|gemm'
 logs=$(mktemp -d)
 trap 'rm -rf "$logs"' EXIT
@@ -74,7 +75,9 @@ next() { # the end of one of those that run
     running=$((running - 1))
 }
 for tool in ${TAMIS_SANITIZE_TOOLS:-memcheck synccheck racecheck}; do
-    for family in "${families[@]}"; do
+    asked=("${families[@]}")
+    [ "$tool" = racecheck ] || asked+=("${plans[@]}")
+    for family in "${asked[@]}"; do
         [ $running -lt "$(nproc)" ] || next
         # shellcheck disable=SC2086 # options in words
         check "$tool" $family &

@@ -1,7 +1,7 @@
 /* In a build with TAMIS_JITTER, which is for tests alone, threads sleep for a random while now and
- * then before they arrive at a barrier, and before they have bytes copied or send them. What
- * barriers order stays right; what only happened to come in time does not. In every other build it
- * is nothing. */
+ * then before they arrive at a barrier, when they have passed one, and before they have bytes
+ * copied or send them. What barriers order stays right; what only happened to come in time does
+ * not. In every other build it is nothing. */
 #ifndef TAMIS_CUDA_PTX_JITTER_CUH
 #define TAMIS_CUDA_PTX_JITTER_CUH
 

@@ -57,6 +57,8 @@ __device__ static inline bool tmsi_mbarrier_try_wait(uint32_t barrier, uint32_t 
                  : "=r"(done)
                  : "r"(barrier), "r"(parity)
                  : "memory");
+    if (done != 0)
+        tmsi_jitter();
     return done != 0;
 }
 
