@@ -76,8 +76,9 @@ typedef struct tile {
 static const double kib_per_us = 90.0; /* that reach a multiprocessor */
 static const double latency_us = 2.1;  /* of a byte: the ring has so much on its way at once */
 static const double least_us = 0.0874; /* to multiply a block, however few its tokens */
-/* CTAs do not stay: each of two waves takes longer, each of more much longer. */
-static const double two_waves = 1.1, many_waves = 2.0;
+/* CTAs do not stay: steps of several waves take longer, and each wave begins anew, in as much time
+ * as so many tiles of 64 tokens take to finish: less where two CTAs share a multiprocessor. */
+static const double later_waves = 1.2, begin_alone = 5.0, begin_beside = 1.0;
 enum {
     SHARED_KIB = 227,
     HALF_KIB = 113,
@@ -113,13 +114,14 @@ static void count_terms(const tms_spmm_problem *problem, int64_t t, const tmsi_h
     const int64_t tiles = grid.tiles_n * grid.tiles_t;
     const int64_t count = tmsi_nm24_few_waves(tiles, grid.split, processors);
     const bool is_half = count > 1 && !tmsi_nm24_few_is_alone(tokens);
-    const double waves = (double)count * (count == 1 ? 1.0 : count == 2 ? two_waves : many_waves);
+    const double waves = (double)count * (count > 1 ? later_waves : 1.0);
+    const double begins = (double)(count - 1) * (is_half ? begin_beside : begin_alone);
     const double step =
         step_us(&full, grid.tokens, grid.split, is_half) / step_us(&full, tokens, 1, false);
 
     out[TMSI_TERM_LAUNCH] = 1.0;
     out[TMSI_TERM_BLOCK] = waves * (double)tmsi_div_up(blocks, grid.split) * step;
-    out[TMSI_TERM_TILE] = waves * (double)grid.tokens / (64.0 * (double)grid.split) +
+    out[TMSI_TERM_TILE] = begins + waves * (double)grid.tokens / (64.0 * (double)grid.split) +
                           (grid.split > 1 ? 3.0 : 0.0) +
                           (2 * tiles * grid.split > processors ? 1.0 : 0.0);
     out[TMSI_TERM_MEMORY] = megabytes_of(problem, t, hardware);

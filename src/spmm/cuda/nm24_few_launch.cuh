@@ -25,12 +25,13 @@ template <class T> tms_status make_map(const tmsi_spmm_run &run, Params *p) {
                                  X_ROW_BYTES, p->has_rest ? 1 : T::GROUP, &p->x_map);
 }
 
-/* Whether y is rows of 16-bit values, of which a thread stores eight at once. */
+/* Whether y is rows of 16- or 8-bit values, of which a thread stores 16 bytes at once. */
 inline bool has_rows(const tmsi_epilogue &e) {
-    return e.y_order == TMS_ORDER_TN && (e.y_type == TMS_BF16 || e.y_type == TMS_F16) &&
-           !e.is_gated && e.absmax == NULL && e.n % 8 == 0 &&
+    const int bytes = tmsi_cuda_element_bytes(e.y_type);
+
+    return e.y_order == TMS_ORDER_TN && bytes < 4 && !e.is_gated && e.n % (16 / bytes) == 0 &&
            tmsi_is_copyable(e.y, e.ldy, e.y_type) &&
-           (e.residual == NULL || tmsi_is_copyable(e.residual, e.ldr, e.y_type));
+           (e.residual == NULL || (bytes == 2 && tmsi_is_copyable(e.residual, e.ldr, e.y_type)));
 }
 
 /* Divides shared memory: sums first, of all units that a CTA may have (none where the tile is its

@@ -1,9 +1,10 @@
-/* How most tiles for few tokens end: y in rows of bf16 or f16, aligned to 16 bytes, with scales,
- * bias, activation and residual, but neither gate nor absmax_t. The sums stay in the tensor core's
- * order until they are finished and rounded; then stmatrix turns two units of 8 tokens by a warp's
- * 16 rows of w, and each lane stores 16 bytes of y: a quarter of the instructions a value that the
- * pieces of nm24_few_store.cuh take. With a warp alone on its part of the multiprocessor every
- * instruction is waited for (64 tokens: 4.4 us in pieces, where K is 64). */
+/* How most tiles for few tokens end: y in rows of 16- or 8-bit values, aligned to 16 bytes, with
+ * scales, bias, activation, absmax_t and a residual beside 16 bits, but no gate. The sums stay in
+ * the tensor core's order until they are finished and rounded; then stmatrix turns two units of 8
+ * tokens by a warp's 16 rows of w, and each lane stores 16 bytes of y: a quarter of the
+ * instructions a value that the pieces of nm24_few_store.cuh take. With a warp alone on its part of
+ * the multiprocessor every instruction is waited for (64 tokens: 4.4 us in pieces, where K is 64).
+ */
 #ifndef TAMIS_SPMM_CUDA_NM24_FEW_ROWS_CUH
 #define TAMIS_SPMM_CUDA_NM24_FEW_ROWS_CUH
 
@@ -24,7 +25,8 @@ template <class T> struct Rows {
 
     const Params &p;
     const Place &at;
-    uint32_t turn_to, turn_from; /* shared memory: a row of stmatrix; this lane's 16 bytes */
+    uint32_t turn;               /* shared memory of the warp's pairs */
+    uint32_t turn_to, turn_from; /* there: a row of stmatrix; this lane's 16 bytes */
     int token;                   /* of the next pair: the one that this lane stores */
     int row;                     /* of w: the first of the 8 that it stores */
     int factor_token;            /* of the next pair: the first of this lane's sums */
@@ -36,9 +38,9 @@ template <class T> struct Rows {
         const tmsi_epilogue &e = p.epilogue;
         const int lane = thread % 32, first = (at.row_block + group) * 64 + thread / 32 * 16;
         const int matrix = lane / 8, at_token = matrix / 2 * 8 + lane % 8;
-        const uint32_t turn = shared + T::STAGING_AT + group * T::STAGING_BYTES +
-                              thread / 32 * (PAIRS_MAX * TURN_BYTES);
 
+        turn = shared + T::STAGING_AT + group * T::STAGING_BYTES +
+               thread / 32 * (PAIRS_MAX * TURN_BYTES);
         turn_to = turn + at_token * TOKEN_BYTES + ((matrix & 1) ^ (at_token / 4 & 1)) * 16;
         turn_from = turn + lane / 2 * TOKEN_BYTES + ((lane & 1) ^ (lane / 8 & 1)) * 16;
         factor_token = at.token + 8 * at.rank + lane % 4 * 2;
@@ -107,7 +109,61 @@ template <class T> struct Rows {
         __syncwarp();
     }
 
-    template <int PAIRS> __device__ inline void store(const float (&z)[8 * PAIRS]) {
+    /* absmax_t, by this warp's rows. Where there are none, sums may be NaN: zeros by an infinity.
+     */
+    template <int PAIRS> __device__ inline void raise(const float (&z)[8 * PAIRS]) {
+        const tmsi_epilogue &e = p.epilogue;
+        const int first = row & ~15;
+
+#pragma unroll
+        for (int i = 0; i < 4 * PAIRS; i++) {
+            const int at_z = i + (i & ~1), t = factor_token + i / 2 * 8 * p.split + i % 2;
+            uint32_t largest = first < e.n ? tmsi_magnitude(z[at_z]) : 0;
+
+            if (first + 8 < e.n)
+                largest = max(largest, tmsi_magnitude(z[at_z + 2]));
+#pragma unroll
+            for (int lane = 4; lane < 32; lane *= 2)
+                largest = max(largest, __shfl_xor_sync(0xffffffffu, largest, lane));
+            if (threadIdx.x % 32 < 4 && t < at.end)
+                atomicMax(&e.absmax[t], largest);
+        }
+    }
+
+    /* Bytes: 16 rows of a token lie side by side, and half of the lanes store a token each. */
+    template <int PAIRS> __device__ inline void store_8(const float (&z)[8 * PAIRS]) {
+        const tmsi_epilogue &e = p.epilogue;
+        const int lane = threadIdx.x % 32, first = row & ~15;
+        const uint32_t to = turn + lane % 4 * 32 + lane / 4;
+        const int64_t first_token =
+            factor_token - lane % 4 * 2 + lane / 8 % 2 * 8 * p.split + lane % 8;
+
+#pragma unroll
+        for (int unit = 0; unit < 2 * PAIRS; unit++) {
+            const float *four = z + 4 * unit;
+            const uint32_t bytes =
+                tmsi_pack_8(four[0] * e.inverse_y, four[1] * e.inverse_y, four[2] * e.inverse_y,
+                            four[3] * e.inverse_y, e.y_type == TMS_I8);
+
+#pragma unroll
+            for (int i = 0; i < 4; i++)
+                tmsi_store_shared_u8(to + unit * 128 + i % 2 * 16 + i / 2 * 8, bytes >> 8 * i);
+        }
+        __syncwarp();
+#pragma unroll
+        for (int pair = 0; pair < PAIRS; pair++) {
+            const int64_t t = first_token + pair * 16 * p.split;
+            int32_t piece[4];
+
+            tmsi_load_shared_v4(turn + pair * 256 + lane % 16 * 16, piece);
+            if (lane < 16 && t < at.end && first < e.n)
+                *(int4 *)((uint8_t *)e.y + t * e.ldy + first) =
+                    make_int4(piece[0], piece[1], piece[2], piece[3]);
+        }
+        __syncwarp();
+    }
+
+    template <int PAIRS> __device__ inline void store_16(const float (&z)[8 * PAIRS]) {
         const tmsi_epilogue &e = p.epilogue;
         const bool is_bf16 = e.y_type == TMS_BF16;
 
@@ -149,7 +205,12 @@ template <class T> struct Rows {
         activate(z);
         if (p.epilogue.residual != NULL)
             add_residual<PAIRS>(z);
-        store<PAIRS>(z);
+        if (p.epilogue.absmax != NULL)
+            raise<PAIRS>(z);
+        if (p.epilogue.y_type == TMS_I8 || p.epilogue.y_type == TMS_E4M3)
+            store_8<PAIRS>(z);
+        else
+            store_16<PAIRS>(z);
         token += PAIRS * 16 * p.split;
         factor_token += PAIRS * 16 * p.split;
     }
