@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 import tamis
-from tamis.torch import _folded, _images, _linear
+from tamis.torch import _folded, _images, _kept, _linear
 
 GPU = torch.cuda.is_available()
 
@@ -130,11 +130,14 @@ def test_gradients_bring_them_back(place: tuple) -> None:
 
 
 @pytest.mark.skipif(not GPU, reason="needs a GPU")
-def test_a_folded_weight_serves_dense_without_being_asked() -> None:
+def test_a_folded_weight_serves_dense_without_being_asked(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(_kept, "dense_ranges", lambda about, t_max: ((513, 1024),))
     dense = nn.Sequential(nn.Linear(4096, 1024)).cuda().bfloat16()
     tamis.prune(dense, "2:4")
     sparse = copy.deepcopy(dense)
-    report = tamis.sparsify(sparse)
+    report = tamis.sparsify(sparse, keep_dense=True)
     weight = sparse[0].weight
     assert report.rows[0].keeps_dense and weight.lasting_kept is not None
     assert copy.deepcopy(sparse)[0].weight.lasting_kept is None

@@ -389,7 +389,8 @@ def test_dense_serves_where_the_model_is_not_sure_of_less(monkeypatch):
 
 
 @needs_gpu
-def test_kept_dense_weights_are_torchs_own_product_where_faster():
+def test_kept_dense_weights_are_torchs_own_product_where_faster(monkeypatch):
+    monkeypatch.setattr(_kept, "dense_ranges", lambda about, t_max: ((513, 1024),))
     weight, dense = make_weight(1024, 4096, device="cuda", dtype=torch.bfloat16, keep_dense=True)
     bias = torch.randn(1024, device="cuda", dtype=torch.bfloat16)
     ways = set()
@@ -435,7 +436,8 @@ def test_more_numbers_of_rows_than_there_are_exact_plans():
 
 
 @needs_gpu
-def test_kept_dense_weights_serve_compiled_graphs_too():
+def test_kept_dense_weights_serve_compiled_graphs_too(monkeypatch):
+    monkeypatch.setattr(_kept, "dense_ranges", lambda about, t_max: ((513, 1024),))
     weight, dense = make_weight(1024, 4096, device="cuda", dtype=torch.bfloat16, keep_dense=True)
     weight.refresh()
     compiled = torch.compile(weight, fullgraph=True)
