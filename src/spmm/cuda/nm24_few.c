@@ -5,8 +5,8 @@
 
 #include "base/dtype.h"
 #include "base/memory.h"
+#include "spmm/cuda/nm24_cost.h"
 #include "spmm/kernel.h"
-#include "spmm/problem.h"
 #include "spmm/tuning.h"
 
 /* What a CTA costs beyond its blocks of k, in such blocks: to begin and to store; and to send sums,
@@ -50,20 +50,6 @@ tmsi_nm24_few_grid tmsi_nm24_few_grid_of(int64_t n, int64_t t, int64_t blocks, i
 }
 
 /* ---- Cost ------------------------------------------------------------------------------------ */
-
-/* Of weights and activations that stay in the L2 cache from call to call, so much counts. */
-static const double cached_share = 0.62, cache_share = 0.8;
-
-/* Megabytes of the image, of x and of y. */
-static double megabytes_of(const tms_spmm_problem *problem, int64_t t,
-                           const tmsi_hardware *hardware) {
-    const double element = (double)tmsi_dtype_bytes(problem->x_type);
-    const double n = (double)problem->n, k = (double)problem->k, tokens = (double)t;
-    const double bytes = n * k * (0.5 * element + 0.125) + tokens * k * element +
-                         tokens * n * (double)tmsi_dtype_bytes(problem->y_type);
-
-    return 1e-6 * bytes * (bytes < cache_share * (double)hardware->l2_bytes ? cached_share : 1.0);
-}
 
 /* What of a tile decides how long a step takes: `group` blocks of k are a stage. */
 typedef struct tile {
@@ -124,7 +110,7 @@ static void count_terms(const tms_spmm_problem *problem, int64_t t, const tmsi_h
     out[TMSI_TERM_TILE] = begins + waves * (double)grid.tokens / (64.0 * (double)grid.split) +
                           (grid.split > 1 ? 3.0 : 0.0) +
                           (2 * tiles * grid.split > processors ? 1.0 : 0.0);
-    out[TMSI_TERM_MEMORY] = megabytes_of(problem, t, hardware);
+    out[TMSI_TERM_MEMORY] = tmsi_nm24_megabytes(problem, t, hardware);
 }
 
 #define NM24_FEW_COST(rows, tokens, group)                                                         \
