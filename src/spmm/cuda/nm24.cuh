@@ -36,7 +36,7 @@ __global__ void __launch_bounds__(T::THREADS, 1) kernel(const __grid_constant__ 
     tmsi_fence_proxy_async();
     if (threadIdx.x == 0) {
         for (int i = 0; i < T::STAGES; i++) {
-            tmsi_mbarrier_init(shared + T::BARRIERS_AT + i * 8, 1);
+            tmsi_mbarrier_init(shared + T::BARRIERS_AT + i * 8, PRODUCERS);
             tmsi_mbarrier_init(shared + T::BARRIERS_AT + (T::STAGES + i) * 8,
                                T::CONSUMERS * (WARPGROUP / 32) * CLUSTER * WARP_ARRIVALS);
         }

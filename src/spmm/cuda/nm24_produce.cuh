@@ -12,7 +12,10 @@ namespace nm24 {
 /* The producer's threads, one each of three warps (the fourth fetches what the epilogue needs): one
  * thread issues a copy in about 150 cycles, and five of them took longer than the products of a
  * stage. Of the operand that the cluster shares, its CTAs take turns to load a whole tile for both.
- */
+ *
+ * Each arrives at every stage, whether it has something to load for it or not: so none is left
+ * behind by two turns of the ring, after which parity would show it the wrong one, and it waited
+ * for ever. */
 constexpr int PRODUCERS = 3;
 constexpr uint16_t BOTH = (1u << CLUSTER) - 1;
 
@@ -77,6 +80,7 @@ __device__ inline void produce_w(const Params &p, uint32_t shared, int rank, int
                     tmsi_copy_bulk_multicast(to + b * T::BLOCK_BYTES, from + b * row_bytes,
                                              T::BLOCK_BYTES, barrier, BOTH);
             }
+            tmsi_mbarrier_arrive(barrier);
             from += T::BLOCK_BYTES;
             ring.next();
         }
