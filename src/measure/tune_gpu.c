@@ -8,8 +8,8 @@
 #include "spmm/problem.h"
 
 /* n and k: small layers to large ones, square, wide and deep. Tokens, from decoding to training. */
-static const int64_t weights[][2] = {{1024, 1024}, {3072, 1024}, {1536, 6144},
-                                     {6144, 2048}, {4096, 4096}, {8192, 8192}};
+static const int64_t weights[][2] = {{1024, 1024}, {3072, 1024},  {1536, 6144},  {6144, 2048},
+                                     {4096, 4096}, {14336, 4096}, {4096, 14336}, {8192, 8192}};
 static const int64_t tokens[] = {1, 8, 24, 64, 160, 384, 1024, 3072, 8192};
 static const tms_dtype types[] = {TMS_BF16, TMS_E4M3, TMS_I8}; /* f16 runs as bf16 */
 
