@@ -88,7 +88,7 @@ cli_exit cli_tune(int argc, char **argv) {
             "Measures the kernels of this machine over a grid of products, fits what their\n"
             "parts cost, and writes that as a table, by which every later command chooses\n"
             "kernels: the file that TMS_TUNING names, else the one in the user's cache. On a\n"
-            "GPU that takes half a minute; on a CPU, where the models are in the library, it\n"
+            "GPU that takes a minute; on a CPU, where the models are in the library, it\n"
             "takes some seconds and finds a factor for each kernel. What the file says of other\n"
             "machines stays. Nothing else should run meanwhile. docs/tuning.md\n"
             "explains the table; --json prints each measured time.",
