@@ -64,6 +64,9 @@ static const double least_us = 0.0874; /* to multiply a block, however few its t
 /* CTAs do not stay: steps of several waves take longer, and each wave begins anew, in as much time
  * as so many tiles of 64 tokens take to finish: less where two CTAs share a multiprocessor. */
 static const double later_waves = 1.2, begin_alone = 5.0, begin_beside = 1.0;
+/* So many waves bring the GPU to its power cap, and then each takes longer again. */
+static const int64_t capped_from = 3;
+static const double capped_waves = 1.45;
 enum {
     SHARED_KIB = 227,
     HALF_KIB = 113,
@@ -113,7 +116,9 @@ static void count_terms(const tms_spmm_problem *problem, int64_t t, const tmsi_h
     const int64_t tiles = grid.tiles_n * grid.tiles_t;
     const int64_t count = tmsi_nm24_few_waves(tiles, grid.split, processors);
     const bool is_half = count > 1 && !tmsi_nm24_few_is_alone(tokens);
-    const double waves = (double)count * (count > 1 ? later_waves : 1.0);
+    const double waves = (double)count * (count > capped_from ? capped_waves
+                                          : count > 1         ? later_waves
+                                                              : 1.0);
     const double begins = (double)(count - 1) * (is_half ? begin_beside : begin_alone);
     const double step =
         step_us(&full, grid.tokens, grid.split, is_half) / step_us(&full, tokens, 1, false);
