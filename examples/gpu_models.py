@@ -266,6 +266,7 @@ class Variant:
     """One way to run a model, and its times."""
 
     name: str
+    model: nn.Module  # held: a captured graph reads its weights where they lie
     call: Call
     first_s: float
     bytes: int
@@ -321,7 +322,7 @@ def build(
     peak = held + working_bytes(lambda: model(*args))
     print(f"{case.name}, {name}: {held / 1e6:.0f} MB of weights, at the peak {peak / 1e6:.0f} MB")
     call = captured(lambda: model(*args)) if case.graphs else (lambda: model(*args))
-    return Variant(name, call, first, held, report=report), out
+    return Variant(name, model, call, first, held, report=report), out
 
 
 def difference(got: torch.Tensor, want: torch.Tensor) -> float:
