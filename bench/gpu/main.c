@@ -5,9 +5,9 @@
  * Sets: shapes (layers of transformers), few (T = 1 .. 4096), fused (epilogues against the plain
  * product), blocks (a transformer's linear layers as one graph), host (what a call costs the CPU),
  * build (images built on the GPU beside a copy), tiles (shapes and few with every kernel: what the
- * cost model is fitted to). Without one: all but tiles. -m: milliseconds of a turn (60); -r: rounds
- * (9); -d: bf16, f16, e4m3 or i8, and may be given several times (without: all four for shapes,
- * bf16 for few and fused). */
+ * cost model is fitted to). Without one: all but tiles. -m: milliseconds of a turn (a
+ * set's own: 250 for shapes and blocks); -r: rounds (9); -d: bf16, f16, e4m3 or i8, and may be
+ * given several times (without: all four for shapes, bf16 for few and fused). */
 #define _GNU_SOURCE
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,16 +23,18 @@ static const struct {
     void (*run)(bench *self);
     bool is_standard; /* run where no set is named */
     bool has_types;   /* all four, where none is named; else bf16 */
+    double ms;        /* of a turn, unless -m says another: the power cap follows some 100 ms */
 } sets[] = {
-    {"shapes", bench_shapes, true, true},    {"few", bench_few, true, false},
-    {"fused", bench_fused_set, true, false}, {"blocks", bench_blocks, true, false},
-    {"host", bench_host, true, false},       {"build", bench_build, true, false},
-    {"tiles", bench_tiles, false, false},
+    {"shapes", bench_shapes, true, true, 250.0},   {"few", bench_few, true, false, 40.0},
+    {"fused", bench_fused_set, true, false, 20.0}, {"blocks", bench_blocks, true, false, 250.0},
+    {"host", bench_host, true, false, 60.0},       {"build", bench_build, true, false, 30.0},
+    {"tiles", bench_tiles, false, false, 60.0},
 };
 enum { SET_COUNT = sizeof sets / sizeof sets[0] };
 
 typedef struct request {
     const char *cublaslt, *cusparselt;
+    double ms; /* 0: each set's own */
     tms_dtype types[4];
     int type_count;
 } request;
@@ -50,7 +52,6 @@ static void add_type(request *self, const char *name) {
 static void read_options(int argc, char **argv, bench_options *options, request *out) {
     int option;
 
-    options->ms = 60.0;
     options->rounds = 9;
     while ((option = getopt(argc, argv, "l:s:m:r:d:")) != -1) {
         if (option == 'l')
@@ -58,7 +59,7 @@ static void read_options(int argc, char **argv, bench_options *options, request 
         else if (option == 's')
             out->cusparselt = optarg;
         else if (option == 'm')
-            options->ms = atof(optarg);
+            out->ms = atof(optarg) > 0.0 ? atof(optarg) : -1.0;
         else if (option == 'r')
             options->rounds = atoi(optarg);
         else if (option == 'd')
@@ -66,7 +67,7 @@ static void read_options(int argc, char **argv, bench_options *options, request 
         else
             exit(2);
     }
-    if (options->ms <= 0.0 || options->rounds < 1 || options->rounds > BENCH_ROUNDS_MAX) {
+    if (out->ms < 0.0 || options->rounds < 1 || options->rounds > BENCH_ROUNDS_MAX) {
         fprintf(stderr, "bench_gpu: -m takes milliseconds above 0, -r 1 to %d\n", BENCH_ROUNDS_MAX);
         exit(2);
     }
@@ -77,6 +78,7 @@ static void run_set(bench *self, int i, const request *asked) {
     self->options.type_count = asked->type_count > 0 ? asked->type_count
                                : sets[i].has_types   ? 4
                                                      : 1;
+    self->options.ms = asked->ms > 0.0 ? asked->ms : sets[i].ms;
     sets[i].run(self);
 }
 
