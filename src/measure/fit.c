@@ -8,6 +8,14 @@ enum { N = TMSI_TERM_COUNT, TURNS = 30 };
 /* A pull towards the prior, so weak that it decides only what samples leave open. */
 static const double PULL = 1e-6;
 
+/* What a sample counts: of long products, which the power cap slows down as it does not the short
+ * ones of the same kernel, a few say more than all those, and there a wrong choice costs most. */
+static double weight_of(const tmsi_sample *sample) {
+    static const double short_us = 20.0, long_us = 1000.0;
+
+    return fmin(fmax(sample->us, short_us), long_us) / short_us;
+}
+
 /* The terms that count in a sample under such prices: of steps and memory the slower. */
 static void binding(const tmsi_sample *sample, const double price[N], double out[N]) {
     const double steps = sample->terms[TMSI_TERM_BLOCK] * price[TMSI_TERM_BLOCK] +
@@ -57,13 +65,14 @@ static void turn(const tmsi_sample *samples, int64_t count, const double prior[N
     bool use[N];
 
     for (int64_t s = 0; s < count; s++) {
+        const double weight = weight_of(&samples[s]);
         double row[N];
 
         binding(&samples[s], price, row);
         for (int i = 0; i < N; i++) {
             for (int j = 0; j < N; j++)
-                a[i][j] += row[i] * row[j] / (samples[s].us * samples[s].us);
-            b[i] += row[i] / samples[s].us;
+                a[i][j] += weight * row[i] * row[j] / (samples[s].us * samples[s].us);
+            b[i] += weight * row[i] / samples[s].us;
         }
     }
     for (int i = 0; i < N; i++) {
@@ -93,13 +102,15 @@ static void turn(const tmsi_sample *samples, int64_t count, const double prior[N
 }
 
 static double error_of(const tmsi_sample *samples, int64_t count, const double price[N]) {
-    double sum = 0.0;
+    double sum = 0.0, weights = 0.0;
 
     for (int64_t s = 0; s < count; s++) {
         const double error = tmsi_tuning_time(samples[s].terms, price) / samples[s].us - 1.0;
-        sum += error * error;
+
+        sum += weight_of(&samples[s]) * error * error;
+        weights += weight_of(&samples[s]);
     }
-    return count > 0 ? sqrt(sum / (double)count) : 0.0;
+    return count > 0 ? sqrt(sum / weights) : 0.0;
 }
 
 /* Turns from a start; the best of them, where it is better than what *best_error tells of out. */

@@ -21,10 +21,9 @@
     X(LAUNCH, "launch_us") /* kernels launched */                                                  \
     X(BLOCK, "block_us")   /* steps of the inner loop, on the busiest multiprocessor */            \
     X(TILE, "tile_us")     /* tiles begun and stored, on the busiest multiprocessor */             \
-    X(MEMORY,                                                                                      \
-      "mb_us") /* megabytes (10^6) moved meanwhile: to and from memory, or at a cost of energy */  \
-    X(PASS, "pass_us") /* megabytes of a pass over y or over sums that follows the product */      \
-    X(MODEL, "scale")  /* microseconds of a CPU kernel's own model */
+    X(MEMORY, "mb_us")     /* megabytes (10^6) to and from the GPU's memory meanwhile */           \
+    X(PASS, "pass_us")     /* megabytes of a pass over y or over sums that follows the product */  \
+    X(MODEL, "scale")      /* microseconds of a CPU kernel's own model */
 
 typedef enum tmsi_term {
 #define TMSI_TERM_ENUM(id, name) TMSI_TERM_##id,

@@ -2,6 +2,7 @@
 #include "spmm/cuda/nm24.h"
 
 #include "base/memory.h"
+#include "spmm/cuda/nm24_cost.h"
 #include "spmm/kernel.h"
 #include "spmm/problem.h"
 #include "spmm/tuning.h"
@@ -45,18 +46,18 @@ tmsi_nm24_grid tmsi_nm24_grid_of(int64_t n, int64_t t, int64_t rows, int64_t tok
     return grid;
 }
 
-/* Megabytes (10^6) that tiles take into shared memory: x once for each row of tiles, w once for
- * each column. They stand for energy. At the GPU's power cap a product takes as long as its joules,
- * idle multiprocessors or not: of each kernel some number a megabyte. */
-static double megabytes_of(const tms_spmm_problem *problem, int64_t t, int64_t rows,
-                           int64_t tokens) {
-    const bool is_8_bit = tmsi_dtype_bytes(problem->w_type) == 1;
-    const double k_blocks = (double)tmsi_div_up(problem->k, is_8_bit ? 128 : 64);
-    const double x = (double)(tmsi_div_up(problem->n, rows) * t) * 128.0;
-    const double w = (double)(tmsi_div_up(t, tokens) * tmsi_div_up(problem->n, 64)) *
-                     (is_8_bit ? 5120.0 : 4608.0);
+/* Of weights and activations that stay in the L2 cache from call to call, so much counts: fitted to
+ * an H100's times of few tokens. */
+static const double cached_share = 0.62, cache_share = 0.8;
 
-    return 1e-6 * k_blocks * (x + w);
+double tmsi_nm24_megabytes(const tms_spmm_problem *problem, int64_t t,
+                           const tmsi_hardware *hardware) {
+    const double element = (double)tmsi_dtype_bytes(problem->x_type);
+    const double n = (double)problem->n, k = (double)problem->k, tokens = (double)t;
+    const double bytes = n * k * (0.5 * element + 0.125) + tokens * k * element +
+                         tokens * n * (double)tmsi_dtype_bytes(problem->y_type);
+
+    return 1e-6 * bytes * (bytes < cache_share * (double)hardware->l2_bytes ? cached_share : 1.0);
 }
 
 /* A launch, then waves of cluster tiles over pairs of multiprocessors: a tile takes so long a block
@@ -74,7 +75,7 @@ static void count_terms(const tms_spmm_problem *problem, int64_t t, const tmsi_h
     out[TMSI_TERM_LAUNCH] = 1.0;
     out[TMSI_TERM_BLOCK] = waves * (double)tmsi_div_up(problem->k, depth);
     out[TMSI_TERM_TILE] = waves;
-    out[TMSI_TERM_MEMORY] = megabytes_of(problem, t, rows, tokens);
+    out[TMSI_TERM_MEMORY] = tmsi_nm24_megabytes(problem, t, hardware);
 }
 
 #define NM24_COST(rows, tokens)                                                                    \

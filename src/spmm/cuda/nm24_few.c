@@ -5,6 +5,7 @@
 
 #include "base/dtype.h"
 #include "base/memory.h"
+#include "spmm/cuda/nm24_cost.h"
 #include "spmm/kernel.h"
 #include "spmm/tuning.h"
 
@@ -89,20 +90,6 @@ static double step_us(const tile *of, int64_t tokens, int32_t split, bool is_hal
     return fmax(fmax(kib / kib_per_us, kib * latency_us / coming), least_us);
 }
 
-/* Of weights and activations that stay in the L2 cache from call to call, so much counts: fitted to
- * an H100's times of few tokens. */
-static const double cached_share = 0.62, cache_share = 0.8;
-
-static double megabytes_of(const tms_spmm_problem *problem, int64_t t,
-                           const tmsi_hardware *hardware) {
-    const double element = (double)tmsi_dtype_bytes(problem->x_type);
-    const double n = (double)problem->n, k = (double)problem->k, tokens = (double)t;
-    const double bytes = n * k * (0.5 * element + 0.125) + tokens * k * element +
-                         tokens * n * (double)tmsi_dtype_bytes(problem->y_type);
-
-    return 1e-6 * bytes * (bytes < cache_share * (double)hardware->l2_bytes ? cached_share : 1.0);
-}
-
 /* A launch, then waves of CTAs over the multiprocessors: each so long a block of k of its share,
  * in steps of a full tile, and for each 64 tokens that it finishes. As long as some of these take
  * the exchange of sums, and the next kernel's beginning where no multiprocessor is left for it. */
@@ -128,7 +115,7 @@ static void count_terms(const tms_spmm_problem *problem, int64_t t, const tmsi_h
     out[TMSI_TERM_TILE] = begins + waves * (double)grid.tokens / (64.0 * (double)grid.split) +
                           (grid.split > 1 ? 3.0 : 0.0) +
                           (2 * tiles * grid.split > processors ? 1.0 : 0.0);
-    out[TMSI_TERM_MEMORY] = megabytes_of(problem, t, hardware);
+    out[TMSI_TERM_MEMORY] = tmsi_nm24_megabytes(problem, t, hardware);
 }
 
 #define NM24_FEW_COST(rows, tokens, group)                                                         \
