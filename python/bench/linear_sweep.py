@@ -4,9 +4,9 @@
 
 bf16 on a GPU, on the shapes of ViT-L, ViT-H and Llama-7B (q, k and v, and gate and up, as one; no
 biases for Llama): 25 numbers of rows from 1 to 16384. Sparse is what tamis.sparsify makes of the
-layer with nothing said, so dense weights are kept where the model is not sure. Both take turns, some
-milliseconds each, host and GPU together as a user meets them; where sparse is not ahead after 3
-rounds, 7 and then 13 more count instead. A line of JSON each, in docs/measuring.md's columns.
+layer with nothing said, so dense weights are kept where the model is not sure. Both take turns,
+some milliseconds each, host and GPU together as a user meets them; where sparse is not ahead after
+3 rounds, 7 and then 13 more count instead. A line of JSON each, in docs/measuring.md's columns.
 """
 
 import json

@@ -141,7 +141,7 @@ def test_a_folded_weight_serves_dense_without_being_asked(
     weight = sparse[0].weight
     assert report.rows[0].keeps_dense and weight.lasting_kept is not None
     assert copy.deepcopy(sparse)[0].weight.lasting_kept is None
-    first, last = weight.lasting_kept.ranges[0]
+    _, last = weight.lasting_kept.ranges[0]
     x = torch.randn(last, 4096, device="cuda", dtype=torch.bfloat16, requires_grad=True)
     y, want = sparse(x), dense(x)
     torch.testing.assert_close(y, want, rtol=1e-2, atol=1e-2)
