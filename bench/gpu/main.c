@@ -1,13 +1,16 @@
 /* 2:4 products on GPU 0 beside cuBLASLt (dense) and cuSPARSELt (2:4): rows of JSON.
  *
- *     bench_gpu [-l CUBLASLT.so] [-s CUSPARSELT.so] [-m MS] [-r ROUNDS] [-d TYPE] [SET ...]
+ *     bench_gpu [-l CUBLASLT.so] [-s CUSPARSELT.so] [-m MS] [-r ROUNDS] [-d TYPE] [-p T,K,N]
+ *               [-k KERNEL] [SET ...]
  *
  * Sets: shapes (layers of transformers), few (T = 1 .. 4096), fused (epilogues against the plain
  * product), blocks (a transformer's linear layers as one graph), host (what a call costs the CPU),
  * build (images built on the GPU beside a copy), tiles (shapes and few with every kernel: what the
  * cost model is fitted to). Without one: all but tiles. -m: milliseconds of a turn (a
  * set's own: 250 for shapes and blocks); -r: rounds (9); -d: bf16, f16, e4m3 or i8, and may be
- * given several times (without: all four for shapes, bf16 for few and fused). */
+ * given several times (without: all four for shapes, bf16 for few and fused); -p: products in the
+ * place of those of shapes and tiles, -k: of the kernels in tiles those whose names have this in
+ * them, 16 of each at most. */
 #define _GNU_SOURCE
 #include <stdio.h>
 #include <stdlib.h>
@@ -49,11 +52,33 @@ static void add_type(request *self, const char *name) {
     exit(2);
 }
 
+static void add_product(bench_options *options, const char *text) {
+    long long t, k, n;
+
+    if (options->product_count == BENCH_NAMES_MAX ||
+        sscanf(text, "%lld,%lld,%lld", &t, &k, &n) != 3 || t < 1 || k < 4 || k % 4 != 0 || n < 1) {
+        fprintf(stderr, "bench_gpu: -p is %s, but takes T,K,N, K a multiple of 4, %d times\n", text,
+                BENCH_NAMES_MAX);
+        exit(2);
+    }
+    options->products[options->product_count][0] = t;
+    options->products[options->product_count][1] = k;
+    options->products[options->product_count++][2] = n;
+}
+
+static void add_kernel(bench_options *options, const char *name) {
+    if (options->kernel_count == BENCH_NAMES_MAX) {
+        fprintf(stderr, "bench_gpu: -k is given more than %d times\n", BENCH_NAMES_MAX);
+        exit(2);
+    }
+    options->kernels[options->kernel_count++] = name;
+}
+
 static void read_options(int argc, char **argv, bench_options *options, request *out) {
     int option;
 
     options->rounds = 9;
-    while ((option = getopt(argc, argv, "l:s:m:r:d:")) != -1) {
+    while ((option = getopt(argc, argv, "l:s:m:r:d:p:k:")) != -1) {
         if (option == 'l')
             out->cublaslt = optarg;
         else if (option == 's')
@@ -64,6 +89,10 @@ static void read_options(int argc, char **argv, bench_options *options, request 
             options->rounds = atoi(optarg);
         else if (option == 'd')
             add_type(out, optarg);
+        else if (option == 'p')
+            add_product(options, optarg);
+        else if (option == 'k')
+            add_kernel(options, optarg);
         else
             exit(2);
     }

@@ -22,6 +22,13 @@ typedef enum entrants {
     TILES       /* every kernel that fits */
 } entrants;
 
+static bool is_asked(const bench_options *options, const char *kernel) {
+    for (int i = 0; i < options->kernel_count; i++)
+        if (strstr(kernel, options->kernels[i]) != NULL)
+            return true;
+    return options->kernel_count == 0;
+}
+
 static void bench_shape(bench *self, tms_dtype type, int64_t t, int64_t k, int64_t n,
                         entrants who) {
     const tmsi_spmm_table table = tmsi_spmm_table_of(&self->context->gpu);
@@ -35,7 +42,7 @@ static void bench_shape(bench *self, tms_dtype type, int64_t t, int64_t k, int64
     if (who == DENSE_KEPT)
         bench_add_dense_kept(self, &problem);
     for (int32_t i = 0; who == TILES && i < table.count; i++)
-        if (table.kernels[i].fits(&problem))
+        if (table.kernels[i].fits(&problem) && is_asked(&self->options, table.kernels[i].name))
             bench_add_ours(self, "none", &problem, &table.kernels[i]);
     bench_measure(self);
     bench_print_rows(self, "sustained");
@@ -43,10 +50,16 @@ static void bench_shape(bench *self, tms_dtype type, int64_t t, int64_t k, int64
 }
 
 static void walk_shapes(bench *self, entrants who) {
-    for (int type = 0; type < self->options.type_count; type++)
-        for (size_t i = 0; i < COUNT(shapes); i++)
-            bench_shape(self, self->options.types[type], shapes[i][0], shapes[i][1], shapes[i][2],
-                        who);
+    const bench_options *options = &self->options;
+    const bool is_own = options->product_count == 0;
+    const int count = is_own ? (int)COUNT(shapes) : options->product_count;
+
+    for (int type = 0; type < options->type_count; type++)
+        for (int i = 0; i < count; i++) {
+            const int64_t *size = is_own ? shapes[i] : options->products[i];
+
+            bench_shape(self, options->types[type], size[0], size[1], size[2], who);
+        }
 }
 
 static void walk_few(bench *self, entrants who) {
@@ -67,7 +80,8 @@ void bench_few(bench *self) {
 
 void bench_tiles(bench *self) {
     walk_shapes(self, TILES);
-    walk_few(self, TILES);
+    if (self->options.product_count == 0)
+        walk_few(self, TILES);
 }
 
 /* ---- Fused ----------------------------------------------------------------------------------- */
