@@ -4,6 +4,7 @@
 #include "base/context.h"
 #include "base/dtype.h"
 #include "base/memory.h"
+#include "cuda/device.h"
 #include "format/layout.h"
 
 /* Each matrix is whole, of equal k, and of a type that every part can hold exactly. */
@@ -79,7 +80,7 @@ static tms_status check_device(const tms_context *context, const tms_image_desc 
         return tmsi_fail(TMS_ERR_DEVICE,
                          "desc->device is CUDA, but the context has no GPU: create it with "
                          "desc.device = TMS_DEVICE_CUDA");
-    return TMS_OK;
+    return desc->device == TMS_DEVICE_CUDA ? tmsi_cuda_check_stream(context, desc->stream) : TMS_OK;
 }
 
 /* How weights come in. */

@@ -5,6 +5,7 @@
 #include "api/arguments.h"
 #include "base/context.h"
 #include "base/memory.h"
+#include "cuda/device.h"
 #include "spmm/plan.h"
 #include "spmm/problem.h"
 
@@ -235,10 +236,12 @@ tms_status tms_spmm_plan_run(const tms_spmm_plan *plan, const tms_spmm_args *giv
     TMS_TRY(check_epilogue(&plan->problem, &args));
     TMS_TRY(check_arrays(&plan->problem, &args));
     TMS_TRY(check_work(plan, args.work));
-    if (plan->problem.device == TMS_DEVICE_CUDA)
+    if (plan->problem.device == TMS_DEVICE_CUDA) {
+        TMS_TRY(tmsi_cuda_check_stream(plan->context, stream));
         TMS_TRY(tmsi_spmm_plan_launch(plan, &args, stream));
-    else
+    } else {
         tmsi_spmm_plan_run(plan, &args);
+    }
 done:
     return status;
 }

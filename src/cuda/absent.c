@@ -2,6 +2,11 @@
 #include "base/status.h"
 #include "cuda/device.h"
 
+tms_status tmsi_cuda_check_stream(const tms_context *context, tms_stream stream) {
+    (void)context, (void)stream;
+    return TMS_OK;
+}
+
 tms_status tmsi_cuda_attach_cublaslt(tms_context *context, const char *path) {
     (void)context, (void)path;
     return TMS_OK;

@@ -26,6 +26,19 @@ tms_status find_encode(tmsi_cuda_encode *out) {
     return TMS_OK;
 }
 
+tmsi_cuda_stream_device find_stream_device() {
+    cudaDriverEntryPointQueryResult found = cudaDriverEntryPointSymbolNotFound;
+    void *function = NULL;
+    int count = 0;
+
+    if (cudaGetDeviceCount(&count) != cudaSuccess || count < 2 ||
+        cudaGetDriverEntryPointByVersion("cuStreamGetDevice", &function, 12080, cudaEnableDefault,
+                                         &found) != cudaSuccess ||
+        found != cudaDriverEntryPointSuccess)
+        return NULL;
+    return (tmsi_cuda_stream_device)function;
+}
+
 tms_status check_index(int32_t index) {
     int count = 0;
     const cudaError_t error = cudaGetDeviceCount(&count);
@@ -82,6 +95,7 @@ tms_status tmsi_cuda_attach(tms_context *context, int32_t index) {
     context->cuda->index = index;
     context->cuda->processors = properties.multiProcessorCount;
     context->cuda->encode = encode;
+    context->cuda->stream_device = find_stream_device();
     context->gpu.isa = is_hopper ? TMS_ISA_SM80 | TMS_ISA_SM90 : TMS_ISA_SM80;
     context->gpu.l2_bytes = properties.l2CacheSize;
     context->gpu.processors = properties.multiProcessorCount;
@@ -93,6 +107,20 @@ tms_status tmsi_cuda_attach(tms_context *context, int32_t index) {
              properties.minor, properties.multiProcessorCount);
 done:
     return status;
+}
+
+tms_status tmsi_cuda_check_stream(const tms_context *context, tms_stream stream) {
+    const tmsi_cuda_device &device = *context->cuda;
+    CUdevice other = device.index;
+
+    /* 0, 1 and 2 are the default streams, of whichever GPU is current. */
+    if (device.stream_device == NULL || (uintptr_t)stream <= 2)
+        return TMS_OK;
+    if (device.stream_device((CUstream)stream, &other) == CUDA_SUCCESS && other != device.index)
+        return tmsi_fail(TMS_ERR_DEVICE,
+                         "the stream is of GPU %d, but the plan's context is of GPU %d", (int)other,
+                         device.index);
+    return TMS_OK;
 }
 
 tms_status tmsi_cuda_attach_cublaslt(tms_context *context, const char *path) {

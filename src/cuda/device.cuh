@@ -16,10 +16,15 @@ typedef CUresult (*tmsi_cuda_encode)(CUtensorMap *, CUtensorMapDataType, cuuint3
                                      const cuuint32_t *, CUtensorMapInterleave, CUtensorMapSwizzle,
                                      CUtensorMapL2promotion, CUtensorMapFloatOOBfill);
 
+/* cuStreamGetDevice, of CUDA 12.8. */
+typedef CUresult (*tmsi_cuda_stream_device)(CUstream stream, CUdevice *out);
+
 struct tmsi_cuda_device {
     int index;
     int processors;
     tmsi_cuda_encode encode; /* the driver's maker of tensor maps; NULL where no kernel has one */
+    /* NULL where the machine has one GPU, and where its driver is older. */
+    tmsi_cuda_stream_device stream_device;
 };
 
 /* TMS_ERR_DEVICE and "<what> failed: <CUDA's text>". */

@@ -70,7 +70,8 @@ static void every_gpu_of_the_machine_serves(void **state) {
     use(0);
 }
 
-/* An image built there while GPU 0 is current is the host's, byte for byte. */
+/* An image built there while GPU 0 is current is the host's, byte for byte; on a stream of GPU 0 it
+ * is refused. */
 static void image_is_built_on_a_gpu_that_is_not_current(void **state) {
     const int last = count_or_skip() - 1;
     tms_context *context = gpu_context_of(last);
@@ -78,6 +79,7 @@ static void image_is_built_on_a_gpu_that_is_not_current(void **state) {
     tms_matrix dense;
     tms_image_desc desc = tms_image_desc_default();
     tms_image image, there;
+    cudaStream_t stream;
     size_t bytes = 0;
     void *data, *back;
 
@@ -97,6 +99,11 @@ static void image_is_built_on_a_gpu_that_is_not_current(void **state) {
     assert_int_equal(bytes, image.bytes);
     data = gpu_alloc(bytes);
     use(0);
+    assert_int_equal(cudaStreamCreate(&stream), cudaSuccess);
+    desc.stream = stream;
+    assert_int_equal(tms_image_build(context, &desc, data, bytes, &there), TMS_ERR_DEVICE);
+    assert_non_null(strstr(tms_error_text(), "GPU 0"));
+    desc.stream = NULL;
     assert_ok(tms_image_build(context, &desc, data, bytes, &there));
     use(last);
     gpu_wait("building an image");
@@ -104,6 +111,7 @@ static void image_is_built_on_a_gpu_that_is_not_current(void **state) {
     assert_non_null(back);
     assert_int_equal(cudaMemcpy(back, data, bytes, cudaMemcpyDeviceToHost), cudaSuccess);
     assert_memory_equal(back, image.data, bytes);
+    cudaStreamDestroy(stream);
     free(back);
     free(image.data);
     gpu_free(data);
