@@ -73,7 +73,7 @@ setup:                  ## installs the packages that are missing, or says how
 	@scripts/setup.sh
 
 clean:
-	@rm -rf build build-debug build-clang build-fuzz
+	@rm -rf build build-debug build-clang build-fuzz build-racecheck build-jitter
 
 help:
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 16

@@ -9,7 +9,7 @@ goes on where it was.
     python examples/fashion_mnist.py --out fashion            # all: half an hour of one core
     python examples/fashion_mnist.py --out fashion --seeds 1  # a quick look
 
-Networks this small train fastest on one thread, so seeds run side by side, a process a core.
+Networks this small train fastest on one thread, so rows run side by side, a process a core.
 
 The data set is Debian's package dataset-fashion-mnist (60,000 + 10,000 images of 28 x 28, 10
 classes), or any folder with the four files given by --data.
@@ -30,6 +30,7 @@ import statistics
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -243,34 +244,90 @@ def retrain(
     return row
 
 
-def run_seed(task: tuple[str, int, float, float, Path, Path]) -> str:
-    """One model and one seed: the dense row, a control, then a row a pattern."""
-    name, seed, scale, growing, out, data = task
+class Run(NamedTuple):
+    """What all tasks of a run share."""
+
+    scale: float
+    growing: float
+    out: Path
+    data: Path
+
+    def saved(self, name: str, seed: int) -> Path:
+        """The dense network, from which the patterns' tasks start."""
+        return self.out / f"{name.split()[0]}-{seed}.pt"
+
+
+def run_task(run: Run, name: str, seed: int, pattern: str) -> None:
+    """A row: one model, one seed; "dense" is trained, every other pattern starts from it."""
     torch.set_num_threads(1)
     torch.set_flush_denormal(True)  # Adam's moments of dropped weights fade into them: slow
     make, _, rate = MODELS[name]
-    results, sets = Results(out), load(data)
+    results, sets = Results(run.out), load(run.data)
     images = len(sets["train"][0])
-    torch.manual_seed(seed)
-    dense = make()
-    saved = out / f"{name.split()[0]}-{seed}.pt"
-    if results.get(name, seed, "dense") and saved.exists():
-        dense.load_state_dict(torch.load(saved))
+    saved = run.saved(name, seed)
+    begin = time.process_time()
+    if pattern == "dense":
+        torch.manual_seed(seed)
+        dense = make()
+        train(dense, sets["train"], count_steps(images, run.scale * EPOCHS), rate, seed)
+        torch.save(dense.state_dict(), saved.with_suffix(".tmp"))
+        os.replace(saved.with_suffix(".tmp"), saved)
+        row: dict[str, object] = {"dense": accuracy(dense, sets["test"])}
     else:
-        begin = time.process_time()
-        train(dense, sets["train"], count_steps(images, scale * EPOCHS), rate, seed)
-        torch.save(dense.state_dict(), saved)
-        row = {"dense": accuracy(dense, sets["test"]), "cpu_s": time.process_time() - begin}
-        results.add(name, seed, "dense", row)
-    steps = count_steps(images, scale * RETRAIN_EPOCHS)
-    for pattern in [CONTROL, *PATTERNS]:
-        if results.get(name, seed, pattern):
-            continue
-        begin = time.process_time()
+        dense = make()
+        dense.load_state_dict(torch.load(saved))
         torch.manual_seed(seed + 1000)  # dropout: the same for every pattern
-        row = retrain(name, dense, pattern, sets, steps, growing, seed + 1000)
-        results.add(name, seed, pattern, {**row, "cpu_s": time.process_time() - begin})
-    return f"{name}, seed {seed}"
+        steps = count_steps(images, run.scale * RETRAIN_EPOCHS)
+        row = retrain(name, dense, pattern, sets, steps, run.growing, seed + 1000)
+    results.add(name, seed, pattern, {**row, "cpu_s": time.process_time() - begin})
+
+
+def missing_tasks(run: Run, models: list[str], seeds: int) -> dict[tuple[str, int], list[str]]:
+    """Rows that are not there yet, by model and seed; "dense" first where patterns wait for it."""
+    results = Results(run.out)
+    missing = {}
+    for name in models:
+        for seed in range(seeds):
+            rows = [p for p in [CONTROL, *PATTERNS] if results.get(name, seed, p) is None]
+            if results.get(name, seed, "dense") is None or not run.saved(name, seed).exists():
+                rows = ["dense", *rows]
+            missing[name, seed] = rows
+    return missing
+
+
+def run_all(run: Run, models: list[str], seeds: int, jobs: int) -> None:
+    """Every missing row, a process each, the patterns of a seed behind its dense network."""
+    missing = missing_tasks(run, models, seeds)
+    total, begin = sum(map(len, missing.values())), time.monotonic()
+    done = 0
+    running: dict[concurrent.futures.Future[None], tuple[str, int, str]] = {}
+    spawn = multiprocessing.get_context("spawn")  # a fork would inherit torch's threads, dead
+    with concurrent.futures.ProcessPoolExecutor(jobs, spawn) as pool:
+
+        def submit_next(key: tuple[str, int]) -> None:
+            """All of a seed's rows, but "dense" alone as long as it is missing."""
+            rows = missing[key]
+            missing[key] = rows[1:] if rows[:1] == ["dense"] else []
+            for pattern in rows[:1] if rows[:1] == ["dense"] else rows:
+                running[pool.submit(run_task, run, *key, pattern)] = (*key, pattern)
+
+        for key in list(missing):
+            submit_next(key)
+        try:
+            while running:
+                future = next(concurrent.futures.as_completed(running))
+                name, seed, pattern = running.pop(future)
+                future.result()
+                done += 1
+                left = (time.monotonic() - begin) / done * (total - done) / 60
+                print(
+                    f"{done} of {total}: {name}, seed {seed}, {pattern}; about {left:.0f} min left",
+                    flush=True,
+                )
+                submit_next((name, seed))
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)  # rows that are there stay
+            raise
 
 
 def mean_and_spread(values: list[float]) -> tuple[float, float]:
@@ -404,15 +461,8 @@ def main() -> None:
         parser.error(f"--growing is {options.growing:g}, but must be 0 to 1")
     options.out.mkdir(parents=True, exist_ok=True)
     load(options.data)  # says at once what is missing
-    tasks = [
-        (name, seed, options.scale, options.growing, options.out, options.data)
-        for seed in range(options.seeds)
-        for name in options.models
-    ]
-    spawn = multiprocessing.get_context("spawn")  # a fork would inherit torch's threads, dead
-    with concurrent.futures.ProcessPoolExecutor(options.jobs, spawn) as pool:
-        for done in pool.map(run_seed, tasks):
-            print(f"{done}: done", flush=True)
+    run = Run(options.scale, options.growing, options.out, options.data)
+    run_all(run, options.models, options.seeds, options.jobs)
     rows = Results(options.out).all()
     table = summary(rows)
     (options.out / "report.html").write_text(draw_page(table, options.growing))

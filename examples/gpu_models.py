@@ -342,7 +342,7 @@ def measure(case: Case, names: list[str], rounds: int) -> Iterator[list[dict[str
     dense, args = case.make(), case.inputs()
     pruned = copy.deepcopy(dense)
     tamis.prune(pruned, "2:4", layers=case.layers)
-    expected = {True: dense(*args), False: pruned(*args)}
+    of_dense, of_pruned = dense(*args), pruned(*args)
     variants = []
     for name in names:
         try:
@@ -353,9 +353,10 @@ def measure(case: Case, names: list[str], rounds: int) -> Iterator[list[dict[str
         print(f"{case.name}, {name}: first call {variant.first_s:.1f} s", flush=True)
         variants.append(variant)
     for variant in variants:  # a graph that reads what was let go since shows here
-        off = difference(variant.call(), expected[variant.name.startswith("dense")])
+        is_dense = variant.name.startswith("dense")
+        off = difference(variant.call(), of_dense if is_dense else of_pruned)
         print(f"{case.name}, {variant.name}: is off the eager dense one by {off:.2e}", flush=True)
-    del expected
+    del of_dense, of_pruned
     once = {variant.name: variant.run(2) for variant in variants}
     for done in range(1, rounds + 1):
         for variant in variants:

@@ -542,7 +542,7 @@ typedef struct tms_image_desc {
     tms_nan_rule nan;  /* of TMS_INTAKE_SELECT */
     tms_device device; /* where the matrices' components, the image's data and work lie. On a GPU,
                         * the context's, parts are nm24-mma or plain dense */
-    tms_stream stream; /* of that GPU: the build is enqueued there */
+    tms_stream stream; /* of that GPU, as tms_spmm_plan_run's: the build is enqueued there */
     void *work;        /* tms_image_work_bytes bytes of that GPU, 64-byte aligned, or NULL for 0 */
 } tms_image_desc;
 
@@ -650,10 +650,11 @@ static inline tms_spmm_args tms_spmm_args_default(void) {
 /* Runs y = x w^T and the plan's epilogue. Allocates nothing, takes no lock; on a CPU it returns
  * when y is written. On a GPU all pointers but args->image are of the context's GPU, whichever one
  * is current (nobody asks: that would cost more than the call), and it only enqueues on the stream
- * (of that GPU: another's is TMS_ERR_DEVICE, by drivers of CUDA 12.8 on), waits for nothing and may
- * be captured in a CUDA graph; x and y of any alignment are served, fastest where n is a multiple
- * of 8 and addresses and rows are multiples of 16 bytes. Same plan, image and input give the same
- * bits, for any number of threads. Returns TMS_OK, TMS_ERR_INVALID or TMS_ERR_DEVICE. Since 0.1. */
+ * (of that GPU: another's is TMS_ERR_DEVICE, if the driver is of CUDA 12.8 on and the stream is not
+ * being captured), waits for nothing and may be captured in a CUDA graph; x and y of any alignment
+ * are served, fastest where n is a multiple of 8 and addresses and rows are multiples of 16 bytes.
+ * Same plan, image and input give the same bits, for any number of threads. Returns TMS_OK,
+ * TMS_ERR_INVALID or TMS_ERR_DEVICE. Since 0.1. */
 TMS_API tms_status tms_spmm_plan_run(const tms_spmm_plan *plan, const tms_spmm_args *args,
                                      tms_stream stream);
 

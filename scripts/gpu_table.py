@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Rows of bench_gpu (JSON lines) to the tables of docs/hopper-24.md.
+"""Rows of bench_gpu (JSON lines) to the tables of docs/hopper-24-h100.md and -h200.md.
 
     gpu_table.py ROWS.jsonl [FILE.md]    prints the tables, or writes each that FILE has marks for
 

@@ -9,16 +9,16 @@
 #include "rivals.h"
 #include "spmm/plan.h"
 
-enum { BENCH_ROUNDS_MAX = 99, BENCH_CANDIDATES_MAX = 48, BENCH_NAMES_MAX = 16 };
+enum { BENCH_ROUNDS_MAX = 99, BENCH_CANDIDATES_MAX = 48, BENCH_ASKED_MAX = 16 };
 
 typedef struct bench_options {
     double ms; /* of a turn */
     int rounds;
     const tms_dtype *types; /* of x and w */
     int type_count;
-    int64_t products[BENCH_NAMES_MAX][3]; /* t, k, n: in the place of those of shapes and tiles */
+    int64_t products[BENCH_ASKED_MAX][3]; /* t, k, n: in the place of those of shapes and tiles */
     int product_count;
-    const char *kernels[BENCH_NAMES_MAX]; /* parts of names of those that tiles takes; none: all */
+    const char *kernels[BENCH_ASKED_MAX]; /* parts of names of those that tiles takes; none: all */
     int kernel_count;
 } bench_options;
 

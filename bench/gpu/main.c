@@ -54,11 +54,16 @@ static void add_type(request *self, const char *name) {
 
 static void add_product(bench_options *options, const char *text) {
     long long t, k, n;
+    int length = 0;
 
-    if (options->product_count == BENCH_NAMES_MAX ||
-        sscanf(text, "%lld,%lld,%lld", &t, &k, &n) != 3 || t < 1 || k < 4 || k % 4 != 0 || n < 1) {
-        fprintf(stderr, "bench_gpu: -p is %s, but takes T,K,N, K a multiple of 4, %d times\n", text,
-                BENCH_NAMES_MAX);
+    if (sscanf(text, "%lld,%lld,%lld%n", &t, &k, &n, &length) != 3 || text[length] != '\0' ||
+        t < 1 || k < 4 || k % 4 != 0 || n < 1) {
+        fprintf(stderr, "bench_gpu: -p is %s, but takes T,K,N, all above 0, K a multiple of 4\n",
+                text);
+        exit(2);
+    }
+    if (options->product_count == BENCH_ASKED_MAX) {
+        fprintf(stderr, "bench_gpu: -p is given more than %d times\n", BENCH_ASKED_MAX);
         exit(2);
     }
     options->products[options->product_count][0] = t;
@@ -67,8 +72,8 @@ static void add_product(bench_options *options, const char *text) {
 }
 
 static void add_kernel(bench_options *options, const char *name) {
-    if (options->kernel_count == BENCH_NAMES_MAX) {
-        fprintf(stderr, "bench_gpu: -k is given more than %d times\n", BENCH_NAMES_MAX);
+    if (options->kernel_count == BENCH_ASKED_MAX) {
+        fprintf(stderr, "bench_gpu: -k is given more than %d times\n", BENCH_ASKED_MAX);
         exit(2);
     }
     options->kernels[options->kernel_count++] = name;

@@ -51,12 +51,12 @@ static void bench_shape(bench *self, tms_dtype type, int64_t t, int64_t k, int64
 
 static void walk_shapes(bench *self, entrants who) {
     const bench_options *options = &self->options;
-    const bool is_own = options->product_count == 0;
-    const int count = is_own ? (int)COUNT(shapes) : options->product_count;
+    const bool is_given = options->product_count > 0;
+    const int count = is_given ? options->product_count : (int)COUNT(shapes);
 
     for (int type = 0; type < options->type_count; type++)
         for (int i = 0; i < count; i++) {
-            const int64_t *size = is_own ? shapes[i] : options->products[i];
+            const int64_t *size = is_given ? options->products[i] : shapes[i];
 
             bench_shape(self, options->types[type], size[0], size[1], size[2], who);
         }

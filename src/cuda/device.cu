@@ -111,15 +111,26 @@ done:
 
 tms_status tmsi_cuda_check_stream(const tms_context *context, tms_stream stream) {
     const tmsi_cuda_device &device = *context->cuda;
-    CUdevice other = device.index;
+    const cudaStream_t own = (cudaStream_t)stream;
+    cudaStreamCaptureStatus capture = cudaStreamCaptureStatusNone;
+    CUdevice other = device.index; /* numbered as the runtime numbers them */
+    CUresult result = CUDA_ERROR_INVALID_CONTEXT;
+    int current = device.index;
 
-    /* 0, 1 and 2 are the default streams, of whichever GPU is current. */
-    if (device.stream_device == NULL || (uintptr_t)stream <= 2)
+    /* Handles up to that one are default streams, of whichever GPU is current. */
+    if (device.stream_device == NULL || (uintptr_t)stream <= (uintptr_t)cudaStreamPerThread)
         return TMS_OK;
-    if (device.stream_device((CUstream)stream, &other) == CUDA_SUCCESS && other != device.index)
-        return tmsi_fail(TMS_ERR_DEVICE,
-                         "the stream is of GPU %d, but the plan's context is of GPU %d", (int)other,
-                         device.index);
+    if (cudaStreamIsCapturing(own, &capture) != cudaSuccess ||
+        capture != cudaStreamCaptureStatusNone)
+        return TMS_OK; /* the question would end the capture */
+    for (int i = 0; i < 2 && result == CUDA_ERROR_INVALID_CONTEXT; i++) {
+        if (i > 0 && cudaGetDevice(&current) == cudaSuccess) /* a thread without a GPU yet */
+            cudaSetDevice(current);
+        result = device.stream_device((CUstream)own, &other);
+    }
+    if (result == CUDA_SUCCESS && other != device.index)
+        return tmsi_fail(TMS_ERR_DEVICE, "the stream is of GPU %d, but the context is of GPU %d",
+                         (int)other, device.index);
     return TMS_OK;
 }
 

@@ -17,8 +17,8 @@ tms_status tmsi_cuda_attach(tms_context *context, int32_t index);
 /* tmsi_cublaslt_open for that GPU; adds TMS_ISA_CUBLASLT to its isa where the library is there. */
 tms_status tmsi_cuda_attach_cublaslt(tms_context *context, const char *path);
 
-/* TMS_ERR_DEVICE where the stream is another GPU's: CUDA runs the kernel there, where the plan's
- * memory is not. */
+/* TMS_ERR_DEVICE where the stream is another GPU's: CUDA runs the kernel there, where the caller's
+ * memory is not. Of a stream that is being captured nothing is asked. */
 tms_status tmsi_cuda_check_stream(const tms_context *context, tms_stream stream);
 
 #ifdef __cplusplus
