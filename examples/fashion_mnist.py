@@ -283,7 +283,7 @@ def run_task(run: Run, name: str, seed: int, pattern: str) -> None:
 
 
 def missing_tasks(run: Run, models: list[str], seeds: int) -> dict[tuple[str, int], list[str]]:
-    """Rows that are not there yet, by model and seed; "dense" first where patterns wait for it."""
+    """Rows that are not there yet, by model and seed; "dense", which the others need, first."""
     results = Results(run.out)
     missing = {}
     for name in models:
@@ -307,8 +307,9 @@ def run_all(run: Run, models: list[str], seeds: int, jobs: int) -> None:
         def submit_next(key: tuple[str, int]) -> None:
             """All of a seed's rows, but "dense" alone as long as it is missing."""
             rows = missing[key]
-            missing[key] = rows[1:] if rows[:1] == ["dense"] else []
-            for pattern in rows[:1] if rows[:1] == ["dense"] else rows:
+            count = 1 if "dense" in rows else len(rows)
+            missing[key] = rows[count:]
+            for pattern in rows[:count]:
                 running[pool.submit(run_task, run, *key, pattern)] = (*key, pattern)
 
         for key in list(missing):

@@ -107,6 +107,38 @@ static void read_options(int argc, char **argv, bench_options *options, request 
     }
 }
 
+static bool is_named(int count, char **names, const char *set) {
+    for (int i = 0; i < count; i++)
+        if (strcmp(names[i], set) == 0)
+            return true;
+    return false;
+}
+
+/* A name that is no set, or a product or kernel that no named set would look at, was meant to do
+ * something. */
+static void check_sets(int count, char **names, const bench_options *options) {
+    const bool has_tiles = is_named(count, names, "tiles");
+    const bool has_shapes = has_tiles || count == 0 || is_named(count, names, "shapes");
+
+    for (int a = 0; a < count; a++) {
+        bool is_known = false;
+
+        for (int i = 0; i < SET_COUNT; i++)
+            is_known = is_known || strcmp(names[a], sets[i].name) == 0;
+        if (!is_known) {
+            fprintf(stderr, "bench_gpu: %s is no set: they are", names[a]);
+            for (int i = 0; i < SET_COUNT; i++)
+                fprintf(stderr, " %s", sets[i].name);
+            fprintf(stderr, "\n");
+            exit(2);
+        }
+    }
+    if ((options->product_count > 0 && !has_shapes) || (options->kernel_count > 0 && !has_tiles)) {
+        fprintf(stderr, "bench_gpu: -p is for the sets shapes and tiles, -k for tiles\n");
+        exit(2);
+    }
+}
+
 static void run_set(bench *self, int i, const request *asked) {
     self->options.types = asked->type_count > 0 ? asked->types : every_type;
     self->options.type_count = asked->type_count > 0 ? asked->type_count
@@ -123,6 +155,7 @@ int main(int argc, char **argv) {
     cudaStream_t stream;
 
     read_options(argc, argv, &self.options, &asked);
+    check_sets(argc - optind, argv + optind, &self.options);
     desc.device = TMS_DEVICE_CUDA;
     if (tms_context_create(&desc, &self.context) != TMS_OK) {
         printf("skipped: %s\n", tms_error_text());
