@@ -1,6 +1,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "format/cuda/launch.h"
 #include "format/layout.h"
 
 /* Selection follows the first n:m part, and so do the dense parts beside it. */
@@ -16,10 +17,6 @@ static tmsi_source source_of(const tms_image_desc *desc) {
     return source;
 }
 
-/* Parts begin at multiples of a GPU's cache line: behind a dense part, which is 64 bytes longer
- * than its weights, 512 bytes of a warp would touch five lines, not four. */
-enum { PART_ALIGNMENT = 128 };
-
 /* Where each part begins, and how long the image is. */
 static tms_status place_parts(tms_context *context, const tms_image_desc *desc, tms_image *out) {
     tmsi_source source = source_of(desc);
@@ -34,8 +31,8 @@ static tms_status place_parts(tms_context *context, const tms_image_desc *desc, 
             return status;
         out->part_offset[i] = total;
         out->part_bytes[i] = bytes;
-        if (bytes > SIZE_MAX - PART_ALIGNMENT ||
-            !tmsi_add_bytes(total, tmsi_round_up(bytes, PART_ALIGNMENT), &total))
+        if (bytes > SIZE_MAX - TMSI_PART_ALIGNMENT ||
+            !tmsi_add_bytes(total, tmsi_round_up(bytes, TMSI_PART_ALIGNMENT), &total))
             return tmsi_fail(TMS_ERR_INVALID,
                              "desc->layout: parts 0 to %d together are more bytes than memory can "
                              "hold",

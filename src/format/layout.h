@@ -1,6 +1,6 @@
 /* Images: kernel-ready bytes built from formats. A layout is one file in layout/ and one row in
  * layout.def; kernels name its id. An image is its parts one behind another, each from a multiple
- * of 64 bytes on. */
+ * of TMSI_PART_ALIGNMENT bytes on, with zeros between them. */
 #ifndef TAMIS_FORMAT_LAYOUT_H
 #define TAMIS_FORMAT_LAYOUT_H
 

@@ -13,6 +13,12 @@ struct tmsi_cuda_device;
 /* Most matrices of one image: they travel as an argument of the kernel. */
 enum { TMSI_NM24_MMA_MATRICES_MAX = 64 };
 
+/* Parts of an image begin at multiples of a GPU's cache line: behind a dense part, which is 64
+ * bytes longer than its weights, 512 bytes of a warp would touch five lines, not four. Zeros lie
+ * between parts: a build on a GPU writes them behind each part that does not end at such a
+ * multiple. */
+enum { TMSI_PART_ALIGNMENT = 128 };
+
 /* A plain part begins with so many: as i64, where its first component begins, and zeros. */
 enum { TMSI_PLAIN_HEADER_BYTES = 64 };
 
@@ -51,8 +57,8 @@ tms_status tmsi_nm24_mma_decode_launch(const struct tmsi_cuda_device *device,
                                        const tmsi_nm24_mma_job *job, const void *image,
                                        tms_stream stream);
 
-/* Writes the joined weight as a dense part of the plain layout, selected where is_selected. Only
- * enqueues. */
+/* Writes the joined weight as a dense part of the plain layout, selected where is_selected, and the
+ * zeros behind it. Only enqueues. */
 tms_status tmsi_plain_build_launch(const struct tmsi_cuda_device *device,
                                    const tmsi_nm24_mma_job *job, void *part, tms_stream stream);
 

@@ -291,13 +291,13 @@ __global__ void __launch_bounds__(THREADS, RESIDENT)
     }
 }
 
-/* What a plain part has around its values: the header, and zeros up to the next 64 bytes. */
+/* What a plain part has around its values: the header, and zeros up to where a part may begin. */
 __device__ inline void frame_plain(int64_t value_bytes, uint8_t *part) {
     const int64_t end = PLAIN_HEADER + value_bytes;
 
     if (threadIdx.x < PLAIN_HEADER / 8)
         ((int64_t *)part)[threadIdx.x] = threadIdx.x == 0 ? PLAIN_HEADER : 0;
-    if (threadIdx.x < (unsigned)(-end & 63))
+    if (threadIdx.x < (unsigned)(-end & (TMSI_PART_ALIGNMENT - 1)))
         part[end + threadIdx.x] = 0;
 }
 

@@ -14,6 +14,9 @@
 enum { VALUES, INDEX };
 
 _Static_assert(sizeof(tmsi_plain_header) == TMSI_PLAIN_HEADER_BYTES, "device code writes it");
+_Static_assert(TMSI_NM24_MMA_BLOCK_BYTES % TMSI_PART_ALIGNMENT == 0 &&
+                   TMSI_NM24_MMA_BLOCK_BYTES_8 % TMSI_PART_ALIGNMENT == 0,
+               "no zeros are owed behind blocks");
 
 tms_status tmsi_nm24_mma_device_check(const tmsi_source *source, const tms_part *part) {
     const tms_format format = source->matrices[0].format;
