@@ -22,7 +22,7 @@ typedef struct span {
 static const span brief = {2000.0, 4000.0};
 /* Products so long bring the GPU to its power cap, after some 100 ms of them, and there a kernel
  * that moves fewer bytes beats one of fewer cycles: those near the best are measured again, so. */
-static const span sustained = {100000.0, 50000.0};
+static const span sustained = {200000.0, 100000.0};
 static const double heavy_us = 50.0, near_best = 1.25;
 /* A kernel so many times slower than the best is not measured with more tokens. */
 static const double hopeless = 8.0;

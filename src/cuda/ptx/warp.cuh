@@ -79,6 +79,10 @@ __device__ static inline uint32_t tmsi_load_shared_u32(uint32_t address) {
     return value;
 }
 
+__device__ static inline void tmsi_store_shared_u32(uint32_t address, uint32_t value) {
+    asm volatile("st.shared.u32 [%0], %1;" ::"r"(address), "r"(value) : "memory");
+}
+
 __device__ static inline void tmsi_store_shared_v4(uint32_t address, const uint32_t (&r)[4]) {
     asm volatile("st.shared.v4.u32 [%0], {%1, %2, %3, %4};" ::"r"(address), "r"(r[0]), "r"(r[1]),
                  "r"(r[2]), "r"(r[3])

@@ -14,8 +14,9 @@ typedef struct tmsi_nm24_grid {
     int32_t shares_x; /* 1: a cluster is two tiles along n, of one x; 0: along t, of one w */
 } tmsi_nm24_grid;
 
-/* Sharing x saves more, but an odd number of tiles along n would leave one idle. */
-tmsi_nm24_grid tmsi_nm24_grid_of(int64_t n, int64_t t, int64_t rows, int64_t tokens);
+/* On so many pairs of multiprocessors. Sharing x saves more, but an odd number of tiles along n
+ * leaves one idle. */
+tmsi_nm24_grid tmsi_nm24_grid_of(int64_t n, int64_t t, int64_t rows, int64_t tokens, int64_t pairs);
 
 #ifdef __cplusplus
 }

@@ -44,29 +44,53 @@ template <class T> struct Consumer {
             tmsi_mbarrier_arrive_cluster(tmsi_mapa(full(T::STAGES + stage), cta));
     }
 
-    /* Multiplies one stage; w is where this warpgroup's blocks lie in stage 0. The metadata
-     * registers are read by the tensor core until the group is retired, which is one step later:
-     * calls must alternate between two sets. */
-    __device__ inline void step(Sums &d, Meta &meta, uint32_t first_w, int thread, int kb) {
+    /* Where block i finds its rows of w and of x in stage 0. first_w: this warpgroup's first block,
+     * kept by the caller, or a register more is taken by each block. */
+    __device__ inline uint32_t place_w(uint32_t first_w, int i) const {
+        return T::IS_HALVED && i == T::BLOCKS - 1
+                   ? shared + T::X_BYTES + T::block(0, i) * T::BLOCK_BYTES
+                   : first_w + i * T::BLOCK_BYTES;
+    }
+    __device__ inline uint32_t place_x(int group, int i) const {
+        return shared + T::first_token(group, i) * X_ROW_BYTES;
+    }
+
+    /* Step S of a stage for block i; offset: of the stage. */
+    template <int S>
+    __device__ inline void multiply_block(Sums &d, int i, uint32_t first_w, int group,
+                                          uint32_t offset, const Meta &meta, bool accumulate) {
+        const uint64_t a = describe(place_w(first_w, i) + offset, 512, 2) + (S * 32 >> 4);
+        const uint64_t b = describe(place_x(group, i) + offset, 1024, 1) + (S * 64 >> 4);
+
+        if constexpr (T::IS_HALVED) {
+            typedef typename Element::Sum Half[T::TOKENS / 4];
+
+            if (i == T::BLOCKS - 1)
+                return multiply<S>(Element(), (Half &)d[i], a, b, meta[i], accumulate);
+        }
+        multiply<S>(Element(), d[i], a, b, meta[i], accumulate);
+    }
+
+    /* Multiplies one stage. The metadata registers are read by the tensor core until the group is
+     * retired, which is one step later: calls must alternate between two sets. */
+    __device__ inline void step(Sums &d, Meta &meta, uint32_t first_w, int group, int thread,
+                                int kb) {
         const uint32_t offset = ring.stage() * T::STAGE_BYTES;
-        const uint32_t w = first_w + offset;
-        const uint64_t a = describe(w, 512, 2), b = describe(shared + offset, 1024, 1);
         const int previous = ring.previous();
 
         wait_for(full(ring.stage()), ring.phase());
 #pragma unroll
         for (int i = 0; i < T::BLOCKS * Element::WORDS; i++)
             meta[i / Element::WORDS][i % Element::WORDS] = tmsi_load_shared_u32(
-                w + i / Element::WORDS * T::BLOCK_BYTES + TMSI_NM24_MMA_VALUE_BYTES +
+                place_w(first_w, i / Element::WORDS) + offset + TMSI_NM24_MMA_VALUE_BYTES +
                 (i % Element::WORDS * WARPGROUP + thread) * 4);
         tmsi_wgmma_fence();
 #pragma unroll
         for (int i = 0; i < T::BLOCKS; i++)
-            multiply<0>(Element(), d[i], a + i * (T::BLOCK_BYTES >> 4), b, meta[i], kb > 0);
+            multiply_block<0>(d, i, first_w, group, offset, meta, kb > 0);
 #pragma unroll
         for (int i = 0; i < T::BLOCKS; i++)
-            multiply<1>(Element(), d[i], a + i * (T::BLOCK_BYTES >> 4) + (32 >> 4), b + (64 >> 4),
-                        meta[i], true);
+            multiply_block<1>(d, i, first_w, group, offset, meta, true);
         tmsi_wgmma_commit();
         tmsi_wgmma_wait<1>();
         if (kb > 0)
@@ -75,22 +99,21 @@ template <class T> struct Consumer {
     }
 
     __device__ inline void product(Sums &d, const Place &at) {
-        const int tid = tmsi_tid_x(), thread = tid % WARPGROUP;
-        const uint32_t first_w =
-            shared + T::X_BYTES + (tid / WARPGROUP - 1) * T::BLOCKS * T::BLOCK_BYTES;
+        const int tid = tmsi_tid_x(), thread = tid % WARPGROUP, group = tid / WARPGROUP - 1;
+        const uint32_t first_w = shared + T::X_BYTES + T::block(group, 0) * T::BLOCK_BYTES;
         Meta even, odd;
         int kb = 0;
 
         for (; kb + 1 < p.k_blocks; kb += 2) {
-            step(d, even, first_w, thread, kb);
-            step(d, odd, first_w, thread, kb + 1);
+            step(d, even, first_w, group, thread, kb);
+            step(d, odd, first_w, group, thread, kb + 1);
             if (kb == FETCH_AT)
                 Store<T>(p, shared, at, 0).fetch_first();
         }
         if (kb <= FETCH_AT)
             Store<T>(p, shared, at, 0).fetch_first();
         if (kb < p.k_blocks)
-            step(d, even, first_w, thread, kb);
+            step(d, even, first_w, group, thread, kb);
         tmsi_wgmma_wait<0>();
         release(ring.previous(), thread);
     }

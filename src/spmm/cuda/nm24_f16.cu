@@ -1,11 +1,12 @@
 /* The nm24 kernels of f16: one file a type, so that types are built side by side. */
 #include "spmm/cuda/nm24_launch.cuh"
 
-/* The tiles behind the table's names: consumers, blocks, tokens, stages, chunk, buffers. Stages
- * take what shared memory the buffers of y leave. */
+/* The tiles behind the table's names: consumers, blocks, tokens, stages, chunk, buffers, and
+ * whether the last block is halved. Stages take what shared memory the buffers of y leave. */
 namespace {
 typedef nm24::Tile<nm24::f16, 2, 2, 192, 4, 96, 2> spmm_nm24_f16_256x192_sm90;
 typedef nm24::Tile<nm24::f16, 2, 2, 160, 4, 80, 3> spmm_nm24_f16_256x160_sm90;
+typedef nm24::Tile<nm24::f16, 2, 2, 256, 4, 64, 2, true> spmm_nm24_f16_192x256_sm90;
 typedef nm24::Tile<nm24::f16, 2, 1, 256, 4, 64, 3> spmm_nm24_f16_128x256_sm90;
 typedef nm24::Tile<nm24::f16, 2, 1, 128, 7, 64, 2> spmm_nm24_f16_128x128_sm90;
 typedef nm24::Tile<nm24::f16, 1, 1, 64, 13, 64, 1> spmm_nm24_f16_64x64_sm90;

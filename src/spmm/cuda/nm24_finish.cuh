@@ -110,9 +110,9 @@ struct Finish {
      * loop over tiles, their tests cost a register each. */
     uint32_t flags;
     Rows rows;
-    uint32_t rows_at; /* shared memory of rows: where branches need registers they are read anew */
-    uint32_t scales;  /* shared memory: scale_t of the tile's token 2c */
-    int token;        /* first of the tile */
+    uint32_t rows_at;  /* shared memory of rows: where branches need registers they are read anew */
+    uint32_t scales;   /* shared memory: scale_t of the tile's token 2c */
+    uint32_t token_at; /* shared memory of the tile's first token */
     int lane;
 };
 
@@ -149,7 +149,8 @@ __device__ inline void scale(const Finish &f, const Sum *d, int token, float (&z
  * 2c+8, 2c+9. In each of three steps lanes trade half of what they have left. */
 __device__ inline void keep_largest(const Finish &f, const uint32_t (&m)[4], int token) {
     const bool is_odd = f.lane & 4, is_second = f.lane & 8;
-    const int at = f.token + token + 2 * (f.lane & 3) + (is_second ? 1 : 0) + (is_odd ? 8 : 0);
+    const int at = (int)tmsi_load_shared_u32(f.token_at) + token + 2 * (f.lane & 3) +
+                   (is_second ? 1 : 0) + (is_odd ? 8 : 0);
     uint32_t kept[2], one;
 
 #pragma unroll

@@ -114,6 +114,9 @@ __device__ inline void produce_factors(const Params &p, uint32_t shared, int ran
             tmsi_store_shared(shared + T::SCALES_AT + t * 4, e.scale_t != NULL && at.token + t < e.t
                                                                  ? e.scale_t[at.token + t]
                                                                  : 1.f);
+        if (lane < 2)
+            tmsi_store_shared_u32(shared + T::PLACE_AT + lane * 4,
+                                  lane == 0 ? at.row_block : at.token);
         __syncwarp();
         if (EACH_ARRIVES || lane == 0)
             tmsi_mbarrier_arrive(shared + T::FACTORS_FULL_AT);

@@ -36,8 +36,17 @@ template <class T> struct Store {
     __device__ inline uint32_t residual(int i) const {
         return shared + T::RESIDUAL_AT + (group * T::BUFFERS + i) * 8;
     }
-    __device__ inline int first_block() const {
-        return at.row_block + group * T::BLOCKS;
+    /* Where chunk c of this warpgroup's lies in the tile: its block of rows, and its tokens. */
+    __device__ inline int block(int c) const {
+        return T::block(group, c / T::CHUNKS);
+    }
+    __device__ inline int token(int c) const {
+        return T::first_token(group, c / T::CHUNKS) + c % T::CHUNKS * T::CHUNK;
+    }
+    /* Its block in the image. The tile's first one is read from where the producers put it: in a
+     * register it would be one too many for the epilogues. */
+    __device__ inline int block_in_image(int c) const {
+        return (int)tmsi_load_shared_u32(shared + T::PLACE_AT) + block(c);
     }
 
     /* The residual of a tile's first chunks, while the product still runs: the buffers have been
@@ -45,7 +54,7 @@ template <class T> struct Store {
     __device__ inline void fetch_first() {
         if (p.kind == RESIDUAL && thread == 0) {
             tmsi_store_wait_read<0>();
-            for (int c = 0; c < T::BUFFERS && c < T::BLOCKS * T::CHUNKS; c++)
+            for (int c = 0; c < T::BUFFERS; c++)
                 fetch_chunk(c);
         }
     }
@@ -55,33 +64,31 @@ template <class T> struct Store {
         const uint32_t barrier = residual(c % T::BUFFERS);
 
         tmsi_mbarrier_arrive_expect_tx(barrier, T::BUFFER_BYTES);
-        tmsi_copy_tensor_2d(buffer(c % T::BUFFERS), &p.residual_map,
-                            (first_block() + c / T::CHUNKS) * 64,
-                            at.token + c % T::CHUNKS * T::CHUNK, barrier);
+        tmsi_copy_tensor_2d(buffer(c % T::BUFFERS), &p.residual_map, (at.row_block + block(c)) * 64,
+                            at.token + token(c), barrier);
     }
 
     /* Parity of the residual's turn in chunk c's buffer. */
     __device__ inline uint32_t phase(int c) const {
-        constexpr int COUNT = T::BLOCKS * T::CHUNKS;
-        const int turns = (COUNT - 1 - c % T::BUFFERS) / T::BUFFERS + 1; /* of it, a tile */
+        const int turns = (T::ALL_CHUNKS - 1 - c % T::BUFFERS) / T::BUFFERS + 1; /* of it, a tile */
 
         return (tile * turns + c / T::BUFFERS) & 1;
     }
 
     /* y's out of it. */
     template <int KIND> __device__ inline void store_chunk(int c) {
-        const int block = first_block() + c / T::CHUNKS;
-        const int token = at.token + c % T::CHUNKS * T::CHUNK;
+        const int block = block_in_image(c);
+        const int first = (int)tmsi_load_shared_u32(shared + T::PLACE_AT + 4) + token(c);
 
         if (block < p.row_blocks) {
             if (KIND == TURNED)
                 for (int i = 0; i < T::CHUNK / T::TURNED_TOKENS; i++)
                     tmsi_store_tensor_2d(&p.y_map,
                                          buffer(c % T::BUFFERS) + i * T::TURNED_TOKENS * 128,
-                                         token + i * T::TURNED_TOKENS, block * 64);
+                                         first + i * T::TURNED_TOKENS, block * 64);
             else
                 tmsi_store_tensor_2d(&p.y_map, buffer(c % T::BUFFERS),
-                                     block * (is_gated(KIND) ? 32 : 64), token);
+                                     block * (is_gated(KIND) ? 32 : 64), first);
         }
         tmsi_store_commit();
     }
@@ -153,20 +160,17 @@ template <class T> struct Store {
                     {},
                     0,
                     shared + T::SCALES_AT + 2 * (lane & 3) * 4,
-                    at.token,
+                    shared + T::PLACE_AT + 4,
                     lane};
 
         wait_for(shared + T::FACTORS_FULL_AT, tile & 1);
 #pragma unroll
-        for (int c = 0; c < T::BLOCKS * T::CHUNKS; c++) {
-            const int block = c / T::CHUNKS, token = c % T::CHUNKS * T::CHUNK;
-
+        for (int c = 0; c < T::ALL_CHUNKS; c++) {
             if (c % T::CHUNKS == 0) {
-                f.rows_at = shared + T::ROWS_AT +
-                            ((group * T::BLOCKS + block) * 64 + warp * 16 + lane / 4) * 8;
+                f.rows_at = shared + T::ROWS_AT + (block(c) * 64 + warp * 16 + lane / 4) * 8;
                 if (!has_branches(KIND))
                     f.rows.load(f.rows_at);
-                else if (first_block() + block >= p.row_blocks)
+                else if (block_in_image(c) >= p.row_blocks)
                     f.flags &= ~(uint32_t)HAS_ABSMAX; /* rows past w's end */
             }
             if (KIND == RESIDUAL) {
@@ -180,13 +184,13 @@ template <class T> struct Store {
             }
 #pragma unroll
             for (int j = 0; j < T::CHUNK / 16; j++)
-                write_16_tokens<KIND>(f, d[block] + (token + 16 * j) / 2, token + 16 * j, j,
-                                      buffer(c % T::BUFFERS) + place);
+                write_16_tokens<KIND>(f, d[c / T::CHUNKS] + (c % T::CHUNKS * T::CHUNK + 16 * j) / 2,
+                                      token(c) + 16 * j, j, buffer(c % T::BUFFERS) + place);
             tmsi_fence_proxy_async();
             tmsi_bar_sync(1 + group, WARPGROUP);
             if (thread == 0) {
                 store_chunk<KIND>(c);
-                if (KIND == RESIDUAL && c + T::BUFFERS < T::BLOCKS * T::CHUNKS) {
+                if (KIND == RESIDUAL && c + T::BUFFERS < T::ALL_CHUNKS) {
                     tmsi_store_wait_read<0>();
                     fetch_chunk(c + T::BUFFERS);
                 }
@@ -201,15 +205,14 @@ template <class T> struct Store {
             tmsi_mbarrier_arrive(shared + T::FACTORS_EMPTY_AT);
     }
 
-    /* Pieces of the sums in `spread`, of a block of this warpgroup's rows and PLAIN_TOKENS tokens:
+    /* Pieces of the sums in `spread`, of a block of the tile's rows and PLAIN_TOKENS of its tokens:
      * 16 threads a token. */
-    __device__ inline void write_pieces(const float *spread, int block, int token) {
+    __device__ inline void write_pieces(const float *spread, int i, int token) {
         const tmsi_epilogue &e = p.epilogue;
         const int tid = tmsi_tid_x() % WARPGROUP; /* anew: sums take the registers */
         const float *scales = (const float *)(memory + T::SCALES_AT) + token;
-        const int row = tid % 16 * 4, n = (first_block() + block) * 64 + row;
-        const float2 *rows =
-            (const float2 *)(memory + T::ROWS_AT) + (group * T::BLOCKS + block) * 64 + row;
+        const int row = tid % 16 * 4, n = (at.row_block + T::block(group, i)) * 64 + row;
+        const float2 *rows = (const float2 *)(memory + T::ROWS_AT) + T::block(group, i) * 64 + row;
 
 #pragma unroll 1
         for (int t = tid / 16; t < T::PLAIN_TOKENS; t += WARPGROUP / 16) {
@@ -219,8 +222,8 @@ template <class T> struct Store {
             uint32_t largest = 0;
 
 #pragma unroll
-            for (int i = 0; i < 4; i++)
-                z[i] = fmaf(z[i] * scales[t], rows[i].x, rows[i].y);
+            for (int j = 0; j < 4; j++)
+                z[j] = fmaf(z[j] * scales[t], rows[j].x, rows[j].y);
             if (n < e.n && at_token < e.t)
                 largest = tmsi_epilogue_piece(e, z, n, at_token);
             if (e.absmax != NULL) {
@@ -237,6 +240,7 @@ template <class T> struct Store {
      * by element. */
     __device__ inline void write_spread(Sums &d) {
         constexpr int CHUNKS = T::TOKENS / T::PLAIN_TOKENS;
+        constexpr int COUNT = T::BLOCKS * CHUNKS - (T::IS_HALVED ? CHUNKS / 2 : 0);
         float *spread = (float *)(memory + T::STAGING_AT + group * T::STAGING_BYTES);
         const int warp = thread / 32, lane = thread % 32;
         const int row = warp * 16 + lane / 4;
@@ -244,12 +248,13 @@ template <class T> struct Store {
         if (p.kind == PIECES)
             wait_for(shared + T::FACTORS_FULL_AT, tile & 1);
 #pragma unroll 1
-        for (int chunk = 0; chunk < T::BLOCKS * CHUNKS; chunk++) {
-            const int block = chunk / CHUNKS, token = chunk % CHUNKS * T::PLAIN_TOKENS;
+        for (int chunk = 0; chunk < COUNT; chunk++) {
+            const int i = chunk / CHUNKS;
+            const int token = T::first_token(group, i) + chunk % CHUNKS * T::PLAIN_TOKENS;
 
             tmsi_bar_sync(1 + group, WARPGROUP);
 #pragma unroll
-            for (int c = 0; c < T::BLOCKS * CHUNKS; c++)
+            for (int c = 0; c < COUNT; c++)
                 if (c == chunk)
 #pragma unroll
                     for (int j = 0; j < T::PLAIN_TOKENS / 8; j++)
@@ -261,11 +266,11 @@ template <class T> struct Store {
                                     d[c / CHUNKS][(c % CHUNKS * T::PLAIN_TOKENS + 8 * j) / 2 + r]);
             tmsi_bar_sync(1 + group, WARPGROUP);
             if (p.kind == PIECES)
-                write_pieces(spread, block, token);
-            else if (first_block() + block < p.row_blocks)
+                write_pieces(spread, i, token);
+            else if (at.row_block + T::block(group, i) < p.row_blocks)
                 tmsi_epilogue_plain(p.epilogue, spread, T::PLAIN_PITCH,
-                                    (first_block() + block) * 64, at.token + token, T::PLAIN_TOKENS,
-                                    thread);
+                                    (at.row_block + T::block(group, i)) * 64, at.token + token,
+                                    T::PLAIN_TOKENS, thread);
         }
         tmsi_bar_sync(1 + group, WARPGROUP);
         if (p.kind == PIECES)

@@ -14,10 +14,6 @@ namespace nm24 {
 
 constexpr int WARPGROUP = 128;
 constexpr int CLUSTER = 2;
-/* Tiles along n that run side by side before t advances: their rows of w and columns of x stay in
- * the L2 cache. 4 was up to 3 % slower (prototype, H200). */
-constexpr int RASTER_GROUP = 8;
-
 /* A stage's rows of x, as wide as its swizzle: 64 k's of 16 bits or 128 of 8, and so a block of w.
  */
 constexpr int X_ROW_BYTES = 128;
@@ -80,15 +76,18 @@ NM24_MULTIPLY(256)
 #undef NM24_MULTIPLY
 
 /* A tile: CONSUMERS warpgroups of BLOCKS x 64 rows of w, TOKENS rows of x. y leaves through BUFFERS
- * buffers a warpgroup of CHUNK tokens x 64 rows. */
+ * buffers a warpgroup of CHUNK tokens x 64 rows. IS_HALVED: the last of the BLOCKS is one that the
+ * warpgroups have in common, half of the tokens each; so two warpgroups are three blocks of rows.
+ */
 template <class Element_, int CONSUMERS_, int BLOCKS_, int TOKENS_, int STAGES_, int CHUNK_,
-          int BUFFERS_>
+          int BUFFERS_, bool IS_HALVED_ = false>
 struct Tile {
     typedef Element_ Element;
     static constexpr int CONSUMERS = CONSUMERS_, BLOCKS = BLOCKS_, TOKENS = TOKENS_;
     static constexpr int STAGES = STAGES_, CHUNK = CHUNK_, BUFFERS = BUFFERS_;
     static constexpr int THREADS = (CONSUMERS + 1) * WARPGROUP;
-    static constexpr int ROW_BLOCKS = CONSUMERS * BLOCKS;
+    static constexpr bool IS_HALVED = IS_HALVED_;
+    static constexpr int ROW_BLOCKS = IS_HALVED ? CONSUMERS * (BLOCKS - 1) + 1 : CONSUMERS * BLOCKS;
     static constexpr int DEPTH = X_ROW_BYTES / Element::BYTES; /* k of a stage */
     static constexpr int META_BYTES = Element::WORDS * TMSI_NM24_MMA_META_BYTES;
     static constexpr int BLOCK_BYTES = TMSI_NM24_MMA_VALUE_BYTES + META_BYTES;
@@ -108,18 +107,28 @@ struct Tile {
     /* What the epilogue needs: scale and bias a row, scale_t a token. */
     static constexpr int ROWS_AT = STAGING_AT + CONSUMERS * STAGING_BYTES;
     static constexpr int SCALES_AT = ROWS_AT + ROW_BLOCKS * 64 * 8;
-    static constexpr int BARRIERS_AT = SCALES_AT + TOKENS * 4;
+    static constexpr int PLACE_AT = SCALES_AT + TOKENS * 4; /* first block of rows, first token */
+    static constexpr int BARRIERS_AT = PLACE_AT + 8;
     /* full and empty a stage; one a buffer for the residual; full and empty for the factors. */
     static constexpr int RESIDUAL_AT = BARRIERS_AT + 2 * STAGES * 8;
     static constexpr int FACTORS_FULL_AT = RESIDUAL_AT + CONSUMERS * BUFFERS * 8;
     static constexpr int FACTORS_EMPTY_AT = FACTORS_FULL_AT + 8;
     static constexpr int SHARED_BYTES = FACTORS_EMPTY_AT + 8;
-    static constexpr int CHUNKS = TOKENS / CHUNK;
+    static constexpr int CHUNKS = TOKENS / CHUNK; /* of a block, and of all of a warpgroup's */
+    static constexpr int ALL_CHUNKS = BLOCKS * CHUNKS - (IS_HALVED ? CHUNKS / 2 : 0);
     /* Of transposed y a chunk leaves as boxes of so many tokens by 64 rows of w. */
     static constexpr int TURNED_TOKENS = CHUNK % 32 == 0 ? 32 : 16;
     static_assert(SHARED_BYTES <= 232448, "a CTA has 227 KiB of shared memory");
-    static_assert(BUFFERS <= BLOCKS * CHUNKS, "a tile uses each buffer");
-    static_assert(TOKENS % CHUNK == 0 && CHUNK % 16 == 0 && TOKENS % PLAIN_TOKENS == 0, "");
+    static_assert(BUFFERS <= ALL_CHUNKS, "a tile uses each buffer");
+    static_assert(!IS_HALVED || (CONSUMERS == 2 && CHUNKS % 2 == 0), "halves are whole chunks");
+
+    /* Where block i of warpgroup `group` lies in the tile: its block of rows, its first token. */
+    __device__ static inline int block(int group, int i) {
+        return IS_HALVED && i == BLOCKS - 1 ? ROW_BLOCKS - 1 : group * (ROW_BLOCKS / CONSUMERS) + i;
+    }
+    __device__ static inline int first_token(int group, int i) {
+        return IS_HALVED && i == BLOCKS - 1 ? group * (TOKENS / 2) : 0;
+    }
 };
 
 /* A CTA's shared memory: the swizzle of x wants it aligned. */
@@ -133,6 +142,7 @@ struct Params {
     int32_t box_rows;         /* of x_map; tokens of a tile are a multiple of it, or fewer */
     int32_t row_blocks, k_blocks;
     int32_t clusters_n, clusters_t; /* grid of cluster tiles */
+    int32_t raster;                 /* cluster tiles along n side by side before t advances */
     int32_t share_x;                /* 1: a cluster is two tiles along n; 0: along t */
     int32_t kind;                   /* Kind */
     uint32_t flags;                 /* Flag bits */
@@ -148,9 +158,9 @@ struct Place {
 };
 
 template <class T> __device__ inline Place place(const Params &p, int cluster, int rank) {
-    const int group = cluster / (RASTER_GROUP * p.clusters_t);
-    const int first = group * RASTER_GROUP;
-    const int width = min(p.clusters_n - first, RASTER_GROUP);
+    const int group = cluster / (p.raster * p.clusters_t);
+    const int first = group * p.raster;
+    const int width = min(p.clusters_n - first, p.raster);
     const int rest = cluster - first * p.clusters_t;
     const int n = first + rest % width, t = rest / width;
     Place at;
