@@ -1,63 +1,44 @@
-/* Which operand the clusters of two of the nm24 kernels share. None of it needs a GPU. */
+/* In what clusters of two the nm24 kernels cut a product. None of it needs a GPU. */
 #include "spmm/cuda/nm24.h"
 #include "support/matrices.h"
 #include "support/setup.h"
-
-enum { PAIRS = 66 }; /* of multiprocessors, on an H100 */
 
 typedef struct tile {
     int64_t rows, tokens;
 } tile;
 
 static const tile tiles[] = {{256, 192}, {256, 160}, {192, 256}, {128, 256}, {128, 128}, {64, 64}};
+static const int64_t sizes[] = {1, 64, 65, 200, 256, 1280, 3840, 4096, 8192, 22016};
 
-/* Clusters are whole tiles, with at most one to spare in a row or column of them. */
-static void grid_covers_the_product_once(void **state) {
-    static const int64_t sizes[] = {1, 64, 65, 200, 256, 1280, 4096, 8192, 22016};
-
+/* Each tile is in one cluster: pairs along n, and of an odd number the last row in pairs along t,
+ * of which at most one has a single tile. */
+static void clusters_cover_the_product_once(void **state) {
     (void)state;
     for (size_t i = 0; i < TEST_COUNT(tiles); i++)
         for (size_t n = 0; n < TEST_COUNT(sizes); n++)
             for (size_t t = 0; t < TEST_COUNT(sizes); t++) {
                 const tmsi_nm24_grid grid =
-                    tmsi_nm24_grid_of(sizes[n], sizes[t], tiles[i].rows, tiles[i].tokens, PAIRS);
-                const int64_t rows = (grid.shares_x ? 2 : 1) * tiles[i].rows;
-                const int64_t tokens = (grid.shares_x ? 1 : 2) * tiles[i].tokens;
+                    tmsi_nm24_grid_of(sizes[n], sizes[t], tiles[i].rows, tiles[i].tokens);
+                const int64_t tiles_n = 2 * grid.pairs_n + grid.has_single;
 
-                assert_true(grid.clusters_n * rows >= sizes[n]);
-                assert_true((grid.clusters_n - 1) * rows < sizes[n]);
-                assert_true(grid.clusters_t * tokens >= sizes[t]);
-                assert_true((grid.clusters_t - 1) * tokens < sizes[t]);
+                assert_true(tiles_n * tiles[i].rows >= sizes[n]);
+                assert_true((tiles_n - 1) * tiles[i].rows < sizes[n]);
+                assert_true(grid.tiles_t * tiles[i].tokens >= sizes[t]);
+                assert_true((grid.tiles_t - 1) * tiles[i].tokens < sizes[t]);
+                assert_int_equal(2 * grid.clusters, tiles_n * grid.tiles_t +
+                                                        (grid.has_single && grid.tiles_t % 2 != 0));
             }
 }
 
-/* An even number of tiles along n leaves none idle. */
-static void even_rows_of_tiles_share_x(void **state) {
+static void nothing_is_cut_where_there_are_no_tokens(void **state) {
     (void)state;
-    for (size_t i = 0; i < TEST_COUNT(tiles); i++)
-        for (int64_t pairs = 2; pairs < 40; pairs += 2)
-            for (int64_t t = 1; t < 5000; t += 333)
-                assert_true(tmsi_nm24_grid_of(pairs * tiles[i].rows, t, tiles[i].rows,
-                                              tiles[i].tokens, PAIRS)
-                                .shares_x);
-}
-
-/* Of an odd number one would be idle: x is shared where that costs less than the bytes it saves.
- * All five were measured so, on an H100. */
-static void odd_rows_of_tiles_share_what_is_cheaper(void **state) {
-    (void)state;
-    assert_true(tmsi_nm24_grid_of(5120, 16384, 192, 256, PAIRS).shares_x);  /* of 27 */
-    assert_true(tmsi_nm24_grid_of(4224, 4096, 128, 256, PAIRS).shares_x);   /* of 33 */
-    assert_true(tmsi_nm24_grid_of(12032, 4096, 256, 192, PAIRS).shares_x);  /* of 47 */
-    assert_false(tmsi_nm24_grid_of(22016, 4096, 192, 256, PAIRS).shares_x); /* a wave more */
-    assert_false(tmsi_nm24_grid_of(3840, 16384, 256, 192, PAIRS).shares_x); /* of 15, likewise */
+    assert_int_equal(tmsi_nm24_grid_of(4096, 0, 256, 192).clusters, 0);
 }
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(grid_covers_the_product_once),
-        cmocka_unit_test(even_rows_of_tiles_share_x),
-        cmocka_unit_test(odd_rows_of_tiles_share_what_is_cheaper),
+        cmocka_unit_test(clusters_cover_the_product_once),
+        cmocka_unit_test(nothing_is_cut_where_there_are_no_tokens),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

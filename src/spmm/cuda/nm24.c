@@ -1,8 +1,6 @@
 /* The columns of nm24.def: which problems these kernels compute, and at what cost. */
 #include "spmm/cuda/nm24.h"
 
-#include <math.h>
-
 #include "base/memory.h"
 #include "spmm/cuda/nm24_cost.h"
 #include "spmm/kernel.h"
@@ -38,35 +36,13 @@ bool tmsi_spmm_fits_nm24_mma_f16(const tms_spmm_problem *problem) {
     return is_served(problem, TMS_F16) && is_simple(problem);
 }
 
-/* What a stage of 64 k's takes a tile whose cluster shares x, or w: the tensor core's cycles, or
- * its bytes from the L2 cache at the 47 a cycle that a multiprocessor gets; and at the power cap
- * time for the joules of the bytes: 30 % more of them take 3 to 4 % (H100). */
-static double stage_cost(int64_t rows, int64_t tokens, bool shares_x) {
-    const double w_bytes = 72.0 * (double)rows, x_bytes = 128.0 * (double)tokens;
-    const double least = w_bytes + x_bytes / 2, bytes = shares_x ? least : w_bytes / 2 + x_bytes;
-    const double cycles = (double)rows / 32 * ((double)tokens / 2 + 16) + 60;
-
-    return fmax(cycles, bytes / 47) * (1 + 0.12 * (bytes / least - 1));
-}
-
-/* Time goes with the waves, joules with the clusters, those of no tile too: at the power cap both
- * count alike. */
-static double grid_cost(const tmsi_nm24_grid *grid, int64_t rows, int64_t tokens, int64_t pairs) {
-    const int64_t clusters = grid->clusters_n * grid->clusters_t;
-
-    return (double)(tmsi_div_up(clusters, pairs) * pairs + clusters) *
-           stage_cost(rows, tokens, grid->shares_x);
-}
-
-tmsi_nm24_grid tmsi_nm24_grid_of(int64_t n, int64_t t, int64_t rows, int64_t tokens,
-                                 int64_t pairs) {
+tmsi_nm24_grid tmsi_nm24_grid_of(int64_t n, int64_t t, int64_t rows, int64_t tokens) {
     const int64_t tiles_n = tmsi_div_up(n, rows), tiles_t = tmsi_div_up(t, tokens);
-    const tmsi_nm24_grid share_x = {tmsi_div_up(tiles_n, 2), tiles_t, 1};
-    const tmsi_nm24_grid share_w = {tiles_n, tmsi_div_up(tiles_t, 2), 0};
+    const int64_t single = tiles_n % 2 * tmsi_div_up(tiles_t, 2);
+    const tmsi_nm24_grid grid = {(int32_t)(tiles_n / 2), (int32_t)tiles_t, (int32_t)(tiles_n % 2),
+                                 (int32_t)(tiles_n / 2 * tiles_t + single)};
 
-    return grid_cost(&share_x, rows, tokens, pairs) <= grid_cost(&share_w, rows, tokens, pairs)
-               ? share_x
-               : share_w;
+    return grid;
 }
 
 /* Of weights and activations that stay in the L2 cache from call to call, so much counts: fitted to
@@ -84,21 +60,19 @@ double tmsi_nm24_megabytes(const tms_spmm_problem *problem, int64_t t,
 }
 
 /* A launch, then waves of cluster tiles over pairs of multiprocessors: a tile takes so long a block
- * of k, longer where w is shared, and so long on top to begin and store; or the bytes, if they take
- * longer. Epilogues are
+ * of k, and so long on top to begin and store; or the bytes, if they take longer. Epilogues are
  * left out: they are in the prices. */
 static void count_terms(const tms_spmm_problem *problem, int64_t t, const tmsi_hardware *hardware,
                         int64_t rows, int64_t tokens, double out[TMSI_TERM_COUNT]) {
+    const tmsi_nm24_grid grid = tmsi_nm24_grid_of(problem->n, t, rows, tokens);
     const int64_t pairs = tmsi_max(hardware->processors / 2, 1);
-    const tmsi_nm24_grid grid = tmsi_nm24_grid_of(problem->n, t, rows, tokens, pairs);
-    const double stage = stage_cost(rows, tokens, grid.shares_x) / stage_cost(rows, tokens, true);
-    const double waves = (double)tmsi_div_up(grid.clusters_n * grid.clusters_t, pairs);
+    const double waves = (double)tmsi_div_up(grid.clusters, pairs);
 
     /* 64 k's of 16 bits or 128 of 8. */
     const int64_t depth = tmsi_dtype_bytes(problem->w_type) == 1 ? 128 : 64;
 
     out[TMSI_TERM_LAUNCH] = 1.0;
-    out[TMSI_TERM_BLOCK] = waves * stage * (double)tmsi_div_up(problem->k, depth);
+    out[TMSI_TERM_BLOCK] = waves * (double)tmsi_div_up(problem->k, depth);
     out[TMSI_TERM_TILE] = waves;
     out[TMSI_TERM_MEMORY] = tmsi_nm24_megabytes(problem, t, hardware);
 }

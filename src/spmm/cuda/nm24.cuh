@@ -4,7 +4,8 @@
  *
  * A CTA's producer threads keep a ring of stages filled by the copy engine; one or two consumer
  * warpgroups multiply. CTAs are persistent and come in clusters of two that share one operand's
- * tile by multicast: two tiles along n share x, or (an odd number of them) two along t share w.
+ * tile by multicast: two tiles along n share x, and the last of an odd number, two along t, share
+ * w.
  *
  * What limits it: a sparse m64nN product reads N * 64 bytes of x and 2 KiB of w from shared memory
  * at 128 bytes a cycle, so it takes N/2 + 16 cycles where the tensor core alone needs N/2; and the
@@ -42,6 +43,7 @@ __global__ void __launch_bounds__(T::THREADS, 1) kernel(const __grid_constant__ 
         }
         for (int i = 0; i < T::CONSUMERS * T::BUFFERS; i++)
             tmsi_mbarrier_init(shared + T::RESIDUAL_AT + i * 8, 1);
+        tmsi_mbarrier_init(shared + T::BUFFERS_FREE_AT, T::CONSUMERS);
         tmsi_mbarrier_init(shared + T::FACTORS_FULL_AT, WARP_ARRIVALS);
         tmsi_mbarrier_init(shared + T::FACTORS_EMPTY_AT,
                            T::CONSUMERS * (WARPGROUP / 32) * WARP_ARRIVALS);

@@ -8,15 +8,15 @@
 extern "C" {
 #endif
 
-/* The tiles of a product, in clusters of two. */
+/* The tiles of a product, in clusters of two: pairs along n share x; of an odd number the last row
+ * of tiles is left, in clusters of two along t that share w. */
 typedef struct tmsi_nm24_grid {
-    int64_t clusters_n, clusters_t;
-    int32_t shares_x; /* 1: a cluster is two tiles along n, of one x; 0: along t, of one w */
+    int32_t pairs_n, tiles_t;
+    int32_t has_single; /* 1: a row of tiles is left */
+    int32_t clusters;
 } tmsi_nm24_grid;
 
-/* On so many pairs of multiprocessors. Sharing x saves more, but an odd number of tiles along n
- * leaves one idle. */
-tmsi_nm24_grid tmsi_nm24_grid_of(int64_t n, int64_t t, int64_t rows, int64_t tokens, int64_t pairs);
+tmsi_nm24_grid tmsi_nm24_grid_of(int64_t n, int64_t t, int64_t rows, int64_t tokens);
 
 #ifdef __cplusplus
 }

@@ -19,7 +19,7 @@ template <class T> struct Consumer {
     typedef typename Store<T>::Sums Sums;
     typedef uint32_t Meta[T::BLOCKS][Element::WORDS]; /* a stage's metadata of this thread */
 
-    /* k block after which a tile's first residuals are fetched. */
+    /* k block after which a tile's first residuals may come. */
     static constexpr int FETCH_AT = 4;
 
     const Params &p;
@@ -98,7 +98,7 @@ template <class T> struct Consumer {
         ring.next();
     }
 
-    __device__ inline void product(Sums &d, const Place &at) {
+    __device__ inline void product(Sums &d) {
         const int tid = tmsi_tid_x(), thread = tid % WARPGROUP, group = tid / WARPGROUP - 1;
         const uint32_t first_w = shared + T::X_BYTES + T::block(group, 0) * T::BLOCK_BYTES;
         Meta even, odd;
@@ -108,10 +108,10 @@ template <class T> struct Consumer {
             step(d, even, first_w, group, thread, kb);
             step(d, odd, first_w, group, thread, kb + 1);
             if (kb == FETCH_AT)
-                Store<T>(p, shared, at, 0).fetch_first();
+                Store<T>(p, shared, 0).free_buffers();
         }
         if (kb <= FETCH_AT)
-            Store<T>(p, shared, at, 0).fetch_first();
+            Store<T>(p, shared, 0).free_buffers();
         if (kb < p.k_blocks)
             step(d, even, first_w, group, thread, kb);
         tmsi_wgmma_wait<0>();
@@ -120,7 +120,7 @@ template <class T> struct Consumer {
 };
 
 template <class T> __device__ inline void consume(const Params &p, uint32_t shared) {
-    const int clusters = p.clusters_n * p.clusters_t;
+    const int clusters = p.grid.clusters;
     Consumer<T> consumer(p, shared);
 
     /* The ring's steps tell which tile it is: its number in a register of its own would be one too
@@ -132,9 +132,8 @@ template <class T> __device__ inline void consume(const Params &p, uint32_t shar
 
         if (cluster >= clusters)
             break;
-        const Place at = place<T>(p, cluster, (int)tmsi_cluster_ctarank());
-        consumer.product(d, at);
-        Store<T>(p, shared, at, (int)(consumer.ring.steps / p.k_blocks) - 1).any(d);
+        consumer.product(d);
+        Store<T>(p, shared, (int)(consumer.ring.steps / p.k_blocks) - 1).any(d);
     }
     if (threadIdx.x % WARPGROUP == 0)
         tmsi_store_wait_read<0>(); /* the grid's end completes the stores */

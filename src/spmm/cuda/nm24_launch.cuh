@@ -107,13 +107,14 @@ done:
     return status;
 }
 
-/* Cluster tiles along n that run side by side before t advances: their rows of w stay in the L2
+/* Pairs of tiles along n that run side by side before t advances: their rows of w stay in the L2
  * cache. All of a small w, so that x is read once; else 8, where 4, 6 and 16 take up to 3 % more
  * joules, and so time (H100). */
-inline int32_t choose_raster(int64_t w_bytes, int64_t clusters_n) {
-    constexpr int64_t SMALL_BYTES = 12 << 20, WIDTH = 8;
+inline int32_t choose_raster(int64_t w_bytes, int32_t pairs_n) {
+    constexpr int64_t SMALL_BYTES = 12 << 20;
+    constexpr int32_t WIDTH = 8;
 
-    return (int32_t)(w_bytes <= SMALL_BYTES ? clusters_n : tmsi_min(clusters_n, WIDTH));
+    return w_bytes <= SMALL_BYTES && pairs_n > WIDTH ? pairs_n : WIDTH;
 }
 
 template <class T> tms_status launch(const tmsi_spmm_run &run, const char *name) {
@@ -122,11 +123,11 @@ template <class T> tms_status launch(const tmsi_spmm_run &run, const char *name)
     const tmsi_cuda_scope scope(device.index);
     const int64_t pairs = tmsi_max(device.processors / CLUSTER, 1);
     const tmsi_nm24_grid grid =
-        tmsi_nm24_grid_of(run.problem->n, run.args->t, T::ROW_BLOCKS * 64, T::TOKENS, pairs);
-    const int64_t tiles = grid.clusters_n * grid.clusters_t;
+        tmsi_nm24_grid_of(run.problem->n, run.args->t, T::ROW_BLOCKS * 64, T::TOKENS);
     /* As many as take the fewest waves, not more: at the power cap equal work for all of them, over
      * all of the time, runs at a higher clock (1 to 3 %) than a last wave of a few. */
-    const int64_t clusters = tmsi_div_up(tiles, tmsi_max(tmsi_div_up(tiles, pairs), 1));
+    const int64_t waves = tmsi_max(tmsi_div_up(grid.clusters, pairs), 1);
+    const int64_t clusters = tmsi_div_up(grid.clusters, waves);
     Params p = {};
     cudaLaunchConfig_t config = {};
     cudaLaunchAttribute attributes[2] = {};
@@ -137,10 +138,8 @@ template <class T> tms_status launch(const tmsi_spmm_run &run, const char *name)
     p.w = (const uint8_t *)run.weight;
     p.row_blocks = (int32_t)tmsi_div_up(run.problem->n, 64);
     p.k_blocks = (int32_t)tmsi_div_up(run.problem->k, T::DEPTH);
-    p.clusters_n = (int32_t)grid.clusters_n;
-    p.clusters_t = (int32_t)grid.clusters_t;
-    p.raster = choose_raster((int64_t)p.row_blocks * p.k_blocks * T::BLOCK_BYTES, grid.clusters_n);
-    p.share_x = grid.shares_x;
+    p.grid = grid;
+    p.raster = choose_raster((int64_t)p.row_blocks * p.k_blocks * T::BLOCK_BYTES, grid.pairs_n);
     p.box_rows = choose_box(run.args->t, T::TOKENS);
     p.epilogue = tmsi_make_epilogue(run);
     p.kind = choose_kind<typename T::Element>(p.epilogue);

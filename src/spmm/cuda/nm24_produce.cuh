@@ -24,7 +24,7 @@ constexpr uint16_t BOTH = (1u << CLUSTER) - 1;
  * them as zeros made products of 1 token 1.4 times slower than of 64. */
 template <class T> __device__ inline void produce_x(const Params &p, uint32_t shared, int rank) {
     const uint32_t full = shared + T::BARRIERS_AT, empty = full + T::STAGES * 8;
-    const int clusters = p.clusters_n * p.clusters_t, box_bytes = p.box_rows * X_ROW_BYTES;
+    const int clusters = p.grid.clusters, box_bytes = p.box_rows * X_ROW_BYTES;
     Ring<T::STAGES> ring;
 
     tmsi_prefetch_tensormap(&p.x_map);
@@ -40,7 +40,7 @@ template <class T> __device__ inline void produce_x(const Params &p, uint32_t sh
             wait_for(empty + ring.stage() * 8, ring.phase() ^ 1);
             tmsi_mbarrier_arrive_expect_tx(barrier, bytes);
             for (int b = 0; b < at.boxes; b++) {
-                if (!p.share_x)
+                if (!at.shares_x)
                     tmsi_copy_tensor_2d(to + b * box_bytes, &p.x_map, kb * T::DEPTH,
                                         at.token + b * p.box_rows, barrier);
                 else if (is_turn)
@@ -56,7 +56,7 @@ template <class T> __device__ inline void produce_x(const Params &p, uint32_t sh
 template <class T>
 __device__ inline void produce_w(const Params &p, uint32_t shared, int rank, int first, int count) {
     const uint32_t full = shared + T::BARRIERS_AT, empty = full + T::STAGES * 8;
-    const int clusters = p.clusters_n * p.clusters_t;
+    const int clusters = p.grid.clusters;
     const int64_t row_bytes = (int64_t)p.k_blocks * T::BLOCK_BYTES;
     Ring<T::STAGES> ring;
 
@@ -71,7 +71,7 @@ __device__ inline void produce_w(const Params &p, uint32_t shared, int rank, int
             const uint32_t barrier = full + ring.stage() * 8;
 
             wait_for(empty + ring.stage() * 8, ring.phase() ^ 1);
-            if (p.share_x) {
+            if (at.shares_x) {
                 for (int b = 0; b < blocks; b++)
                     tmsi_copy_bulk(to + b * T::BLOCK_BYTES, from + b * row_bytes, T::BLOCK_BYTES,
                                    barrier);
@@ -87,18 +87,17 @@ __device__ inline void produce_w(const Params &p, uint32_t shared, int rank, int
     }
 }
 
-/* What the epilogue needs of a tile, by a warp, while its product runs: read when the sums were
- * there, factors from memory held up the store; read by the consumers themselves, they cost them
- * registers. SMOOTH wants h = z/2. */
+/* What the epilogue needs of a tile, by a warp, while its product runs: factors, where the tile
+ * lies, the first chunks of the residual. Read when the sums were there, factors from memory held
+ * up the store; read or worked out by the consumers themselves, they cost them registers. SMOOTH
+ * wants h = z/2. */
 template <class T>
 __device__ inline void produce_factors(const Params &p, uint32_t shared, int rank) {
     const tmsi_epilogue &e = p.epilogue;
-    const int clusters = p.clusters_n * p.clusters_t, lane = threadIdx.x % 32;
+    const int clusters = p.grid.clusters, lane = threadIdx.x % 32;
     const float half = p.kind == SMOOTH ? 0.5f : 1.f;
     uint32_t phase = 1;
 
-    if (p.kind == ANY)
-        return;
     for (int cluster = blockIdx.x / CLUSTER; cluster < clusters; cluster += gridDim.x / CLUSTER) {
         const Place at = place<T>(p, cluster, rank);
 
@@ -121,6 +120,12 @@ __device__ inline void produce_factors(const Params &p, uint32_t shared, int ran
         if (EACH_ARRIVES || lane == 0)
             tmsi_mbarrier_arrive(shared + T::FACTORS_FULL_AT);
         phase ^= 1;
+        if (p.kind == RESIDUAL) {
+            wait_for(shared + T::BUFFERS_FREE_AT, phase);
+            for (int i = 0; lane == 0 && i < T::CONSUMERS * T::BUFFERS; i++)
+                fetch_residual<T>(p, shared, i / T::BUFFERS, i % T::BUFFERS, at.row_block,
+                                  at.token);
+        }
     }
 }
 

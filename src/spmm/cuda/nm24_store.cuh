@@ -18,16 +18,26 @@ template <class T> struct Store {
 
     const Params &p;
     const uint32_t shared;
-    const Place &at;
     const int tile;          /* how many this CTA had before */
     const int group, thread; /* consumer warpgroup, thread in it */
 
-    __device__ inline Store(const Params &params, uint32_t address, const Place &place, int count)
-        : Store(params, address, place, count, tmsi_tid_x()) {}
-    __device__ inline Store(const Params &params, uint32_t address, const Place &place, int count,
-                            int tid)
-        : p(params), shared(address), at(place), tile(count), group(tid / WARPGROUP - 1),
+    __device__ inline Store(const Params &params, uint32_t address, int count)
+        : Store(params, address, count, tmsi_tid_x()) {}
+    __device__ inline Store(const Params &params, uint32_t address, int count, int tid)
+        : p(params), shared(address), tile(count), group(tid / WARPGROUP - 1),
           thread(tid % WARPGROUP) {}
+
+    /* The tile's first block of rows and first token, from where the producers put them: worked out
+     * here, or kept, they would cost registers. Behind a wait for the factors. */
+    __device__ inline void wait_for_place() const {
+        wait_for(shared + T::FACTORS_FULL_AT, tile & 1);
+    }
+    __device__ inline int first_block() const {
+        return (int)tmsi_load_shared_u32(shared + T::PLACE_AT);
+    }
+    __device__ inline int first_token() const {
+        return (int)tmsi_load_shared_u32(shared + T::PLACE_AT + 4);
+    }
 
     /* This warpgroup's buffers, and barriers of the residual. */
     __device__ inline uint32_t buffer(int i) const {
@@ -41,31 +51,15 @@ template <class T> struct Store {
         return T::block(group, c / T::CHUNKS);
     }
     __device__ inline int token(int c) const {
-        return T::first_token(group, c / T::CHUNKS) + c % T::CHUNKS * T::CHUNK;
+        return T::token(group, c);
     }
-    /* Its block in the image. The tile's first one is read from where the producers put it: in a
-     * register it would be one too many for the epilogues. */
-    __device__ inline int block_in_image(int c) const {
-        return (int)tmsi_load_shared_u32(shared + T::PLACE_AT) + block(c);
-    }
-
-    /* The residual of a tile's first chunks, while the product still runs: the buffers have been
-     * stored long before. */
-    __device__ inline void fetch_first() {
+    /* Says, while the product still runs, that the first chunks of the residual may come: the
+     * buffers have been stored long before. */
+    __device__ inline void free_buffers() const {
         if (p.kind == RESIDUAL && thread == 0) {
             tmsi_store_wait_read<0>();
-            for (int c = 0; c < T::BUFFERS; c++)
-                fetch_chunk(c);
+            tmsi_mbarrier_arrive(shared + T::BUFFERS_FREE_AT);
         }
-    }
-
-    /* Chunk c of this warpgroup's rows of a tile: the residual's into its buffer. */
-    __device__ inline void fetch_chunk(int c) {
-        const uint32_t barrier = residual(c % T::BUFFERS);
-
-        tmsi_mbarrier_arrive_expect_tx(barrier, T::BUFFER_BYTES);
-        tmsi_copy_tensor_2d(buffer(c % T::BUFFERS), &p.residual_map, (at.row_block + block(c)) * 64,
-                            at.token + token(c), barrier);
     }
 
     /* Parity of the residual's turn in chunk c's buffer. */
@@ -77,18 +71,17 @@ template <class T> struct Store {
 
     /* y's out of it. */
     template <int KIND> __device__ inline void store_chunk(int c) {
-        const int block = block_in_image(c);
-        const int first = (int)tmsi_load_shared_u32(shared + T::PLACE_AT + 4) + token(c);
+        const int row_block = first_block() + block(c), first = first_token() + token(c);
 
-        if (block < p.row_blocks) {
+        if (row_block < p.row_blocks) {
             if (KIND == TURNED)
                 for (int i = 0; i < T::CHUNK / T::TURNED_TOKENS; i++)
                     tmsi_store_tensor_2d(&p.y_map,
                                          buffer(c % T::BUFFERS) + i * T::TURNED_TOKENS * 128,
-                                         first + i * T::TURNED_TOKENS, block * 64);
+                                         first + i * T::TURNED_TOKENS, row_block * 64);
             else
                 tmsi_store_tensor_2d(&p.y_map, buffer(c % T::BUFFERS),
-                                     block * (is_gated(KIND) ? 32 : 64), first);
+                                     row_block * (is_gated(KIND) ? 32 : 64), first);
         }
         tmsi_store_commit();
     }
@@ -163,14 +156,14 @@ template <class T> struct Store {
                     shared + T::PLACE_AT + 4,
                     lane};
 
-        wait_for(shared + T::FACTORS_FULL_AT, tile & 1);
+        wait_for_place();
 #pragma unroll
         for (int c = 0; c < T::ALL_CHUNKS; c++) {
             if (c % T::CHUNKS == 0) {
                 f.rows_at = shared + T::ROWS_AT + (block(c) * 64 + warp * 16 + lane / 4) * 8;
                 if (!has_branches(KIND))
                     f.rows.load(f.rows_at);
-                else if (block_in_image(c) >= p.row_blocks)
+                else if (first_block() + block(c) >= p.row_blocks)
                     f.flags &= ~(uint32_t)HAS_ABSMAX; /* rows past w's end */
             }
             if (KIND == RESIDUAL) {
@@ -192,7 +185,8 @@ template <class T> struct Store {
                 store_chunk<KIND>(c);
                 if (KIND == RESIDUAL && c + T::BUFFERS < T::ALL_CHUNKS) {
                     tmsi_store_wait_read<0>();
-                    fetch_chunk(c + T::BUFFERS);
+                    fetch_residual<T>(p, shared, group, c + T::BUFFERS, first_block(),
+                                      first_token());
                 }
             }
         }
@@ -211,13 +205,14 @@ template <class T> struct Store {
         const tmsi_epilogue &e = p.epilogue;
         const int tid = tmsi_tid_x() % WARPGROUP; /* anew: sums take the registers */
         const float *scales = (const float *)(memory + T::SCALES_AT) + token;
-        const int row = tid % 16 * 4, n = (at.row_block + T::block(group, i)) * 64 + row;
+        const int row = tid % 16 * 4, n = (first_block() + T::block(group, i)) * 64 + row;
+        const int first = first_token() + token;
         const float2 *rows = (const float2 *)(memory + T::ROWS_AT) + T::block(group, i) * 64 + row;
 
 #pragma unroll 1
         for (int t = tid / 16; t < T::PLAIN_TOKENS; t += WARPGROUP / 16) {
             const float4 sums = *(const float4 *)(spread + t * T::PLAIN_PITCH + row);
-            const int at_token = at.token + token + t;
+            const int at_token = first + t;
             float z[4] = {sums.x, sums.y, sums.z, sums.w};
             uint32_t largest = 0;
 
@@ -245,8 +240,7 @@ template <class T> struct Store {
         const int warp = thread / 32, lane = thread % 32;
         const int row = warp * 16 + lane / 4;
 
-        if (p.kind == PIECES)
-            wait_for(shared + T::FACTORS_FULL_AT, tile & 1);
+        wait_for_place();
 #pragma unroll 1
         for (int chunk = 0; chunk < COUNT; chunk++) {
             const int i = chunk / CHUNKS;
@@ -267,14 +261,13 @@ template <class T> struct Store {
             tmsi_bar_sync(1 + group, WARPGROUP);
             if (p.kind == PIECES)
                 write_pieces(spread, i, token);
-            else if (at.row_block + T::block(group, i) < p.row_blocks)
+            else if (first_block() + T::block(group, i) < p.row_blocks)
                 tmsi_epilogue_plain(p.epilogue, spread, T::PLAIN_PITCH,
-                                    (at.row_block + T::block(group, i)) * 64, at.token + token,
-                                    T::PLAIN_TOKENS, thread);
+                                    (first_block() + T::block(group, i)) * 64,
+                                    first_token() + token, T::PLAIN_TOKENS, thread);
         }
         tmsi_bar_sync(1 + group, WARPGROUP);
-        if (p.kind == PIECES)
-            release_factors();
+        release_factors();
     }
 
     __device__ inline void any(Sums &d) {

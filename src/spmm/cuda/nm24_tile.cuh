@@ -5,9 +5,11 @@
 #include <cuda.h>
 #include <stdint.h>
 
+#include "cuda/ptx/copy.cuh"
 #include "cuda/ptx/mbarrier.cuh"
 #include "cuda/ptx/wgmma_sp.cuh"
 #include "format/layout/nm24_mma.h"
+#include "spmm/cuda/nm24.h"
 #include "spmm/cuda/nm24_finish.cuh"
 
 namespace nm24 {
@@ -109,9 +111,11 @@ struct Tile {
     static constexpr int SCALES_AT = ROWS_AT + ROW_BLOCKS * 64 * 8;
     static constexpr int PLACE_AT = SCALES_AT + TOKENS * 4; /* first block of rows, first token */
     static constexpr int BARRIERS_AT = PLACE_AT + 8;
-    /* full and empty a stage; one a buffer for the residual; full and empty for the factors. */
+    /* full and empty a stage; one a buffer for the residual, one for all of its buffers being free;
+     * full and empty for the factors. */
     static constexpr int RESIDUAL_AT = BARRIERS_AT + 2 * STAGES * 8;
-    static constexpr int FACTORS_FULL_AT = RESIDUAL_AT + CONSUMERS * BUFFERS * 8;
+    static constexpr int BUFFERS_FREE_AT = RESIDUAL_AT + CONSUMERS * BUFFERS * 8;
+    static constexpr int FACTORS_FULL_AT = BUFFERS_FREE_AT + 8;
     static constexpr int FACTORS_EMPTY_AT = FACTORS_FULL_AT + 8;
     static constexpr int SHARED_BYTES = FACTORS_EMPTY_AT + 8;
     static constexpr int CHUNKS = TOKENS / CHUNK; /* of a block, and of all of a warpgroup's */
@@ -129,6 +133,10 @@ struct Tile {
     __device__ static inline int first_token(int group, int i) {
         return IS_HALVED && i == BLOCKS - 1 ? group * (TOKENS / 2) : 0;
     }
+    /* The first token of its chunk c. */
+    __device__ static inline int token(int group, int c) {
+        return first_token(group, c / CHUNKS) + c % CHUNKS * CHUNK;
+    }
 };
 
 /* A CTA's shared memory: the swizzle of x wants it aligned. */
@@ -141,32 +149,42 @@ struct Params {
     const uint8_t *w;         /* image blocks [row_blocks][k_blocks] */
     int32_t box_rows;         /* of x_map; tokens of a tile are a multiple of it, or fewer */
     int32_t row_blocks, k_blocks;
-    int32_t clusters_n, clusters_t; /* grid of cluster tiles */
-    int32_t raster;                 /* cluster tiles along n side by side before t advances */
-    int32_t share_x;                /* 1: a cluster is two tiles along n; 0: along t */
-    int32_t kind;                   /* Kind */
-    uint32_t flags;                 /* Flag bits */
+    tmsi_nm24_grid grid;
+    int32_t raster; /* pairs of tiles along n side by side before t advances */
+    int32_t kind;   /* Kind */
+    uint32_t flags; /* Flag bits */
     tmsi_epilogue epilogue;
 };
 
-/* Where a cluster tile lies, for one CTA of it. */
+/* Where a cluster's tiles lie, for one CTA of it. */
 struct Place {
     int row_block; /* first m64 block */
     int token;     /* first token */
     int blocks;    /* m64 blocks of the tile that the image has, 0 .. ROW_BLOCKS */
     int boxes;     /* of x that have a token */
+    bool shares_x; /* the cluster is two tiles along n; else two along t, which share w */
 };
 
+/* Groups of `raster` pairs of tiles along n, t advancing by two in each; an odd last row of tiles
+ * goes with the last group, two tiles along t a cluster. */
 template <class T> __device__ inline Place place(const Params &p, int cluster, int rank) {
-    const int group = cluster / (p.raster * p.clusters_t);
-    const int first = group * p.raster;
-    const int width = min(p.clusters_n - first, p.raster);
-    const int rest = cluster - first * p.clusters_t;
-    const int n = first + rest % width, t = rest / width;
+    const tmsi_nm24_grid &grid = p.grid;
+    const int last = (max(grid.pairs_n, 1) - 1) / p.raster;
+    const int group = min(cluster / (p.raster * grid.tiles_t), last);
+    const int first = group * p.raster, width = min(grid.pairs_n - first, p.raster);
+    const int rest = cluster - first * grid.tiles_t;
+    const int step = 2 * width + (group == last ? grid.has_single : 0);
+    const int t = rest / step * 2, inside = rest % step;
     Place at;
 
-    at.row_block = (p.share_x ? n * CLUSTER + rank : n) * T::ROW_BLOCKS;
-    at.token = (p.share_x ? t : t * CLUSTER + rank) * T::TOKENS;
+    at.shares_x = inside < width * min(grid.tiles_t - t, 2);
+    if (at.shares_x) {
+        at.row_block = ((first + inside % width) * CLUSTER + rank) * T::ROW_BLOCKS;
+        at.token = (t + inside / width) * T::TOKENS;
+    } else {
+        at.row_block = grid.pairs_n * CLUSTER * T::ROW_BLOCKS;
+        at.token = (t + rank) * T::TOKENS;
+    }
     at.blocks = max(min(p.row_blocks - at.row_block, T::ROW_BLOCKS), 0);
     at.boxes = (max(min(p.epilogue.t - at.token, T::TOKENS), 1) + p.box_rows - 1) / p.box_rows;
     return at;
@@ -193,6 +211,21 @@ template <int STAGES> struct Ring {
 __device__ inline void wait_for(uint32_t barrier, uint32_t phase) {
     while (!tmsi_mbarrier_try_wait(barrier, phase)) {
     }
+}
+
+/* The residual of chunk c of a warpgroup's, in a tile at that block of rows and token, into its
+ * buffer. */
+template <class T>
+__device__ inline void fetch_residual(const Params &p, uint32_t shared, int group, int c,
+                                      int row_block, int token) {
+    const int buffer = c % T::BUFFERS;
+    const uint32_t barrier = shared + T::RESIDUAL_AT + (group * T::BUFFERS + buffer) * 8;
+
+    tmsi_mbarrier_arrive_expect_tx(barrier, T::BUFFER_BYTES);
+    tmsi_copy_tensor_2d(shared + T::STAGING_AT + group * T::STAGING_BYTES +
+                            buffer * T::BUFFER_BYTES,
+                        &p.residual_map, (row_block + T::block(group, c / T::CHUNKS)) * 64,
+                        token + T::token(group, c), barrier);
 }
 
 /* Behind __syncwarp one lane arrives at a barrier for its whole warp. racecheck does not see that
