@@ -56,14 +56,17 @@ def flat(lists):
 
 
 def floor_cycles(row):
-    """Cycles that shared memory allows at best with the tokens of the kernel's tile: an instruction
-    of 64 rows by N tokens by 32 k (64 in 8-bit types) reads 64 N + 2048 bytes, 128 a cycle."""
-    tile = re.search(r"_\d+x(\d+)_sm90", row["kernel"] or "")
+    """Cycles that shared memory allows at best with the kernel's tile: an instruction of 64 rows by
+    N tokens by 32 k (64 in 8-bit types) reads 64 N + 2048 bytes, 128 a cycle. Of an odd number of
+    blocks of 64 rows the last is two instructions, half of the tokens each."""
+    tile = re.search(r"_(\d+)x(\d+)_sm90", row["kernel"] or "")
     if not tile:
         return None
-    tokens, depth = int(tile[1]), 64 if row["dtype"] in ("e4m3", "i8") else 32
-    instructions = row["t"] * row["n"] * row["k"] / (64.0 * tokens * depth)
-    return instructions * (tokens / 2 + 16) / PROCESSORS
+    blocks, tokens = int(tile[1]) // 64, int(tile[2])
+    depth = 64 if row["dtype"] in ("e4m3", "i8") else 32
+    halved = 16 / blocks if blocks > 1 and blocks % 2 else 0
+    products = row["t"] * row["n"] * row["k"] / (64.0 * tokens * depth)
+    return products * (tokens / 2 + 16 + halved) / PROCESSORS
 
 
 def rate(row):

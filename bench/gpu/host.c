@@ -6,7 +6,10 @@
 #include "bench.h"
 #include "fill.h"
 
-enum { CALLS = 128, BUFFERS = 64, WARM_UP = 100 }; /* rounds till the CPU has its clock */
+enum { CALLS = 128, BUFFERS = 64 };
+
+/* Till the CPU has its clock: 50 ms were not always enough. */
+static const double warm_up_us = 500000.0;
 
 typedef struct host_run {
     bench *bench;
@@ -45,22 +48,27 @@ static void call_map(host_run *self) {
     bench_make_map(self->bench->product.y);
 }
 
+/* Microseconds a call. */
+static double time_batch(host_run *run, void (*call)(host_run *run)) {
+    double first;
+
+    bench_check(cudaDeviceSynchronize());
+    first = now_us();
+    for (int i = 0; i < CALLS; i++)
+        call(run);
+    return (now_us() - first) / CALLS;
+}
+
 static void time_calls(bench *self, host_run *run, const char *who, const char *what,
                        void (*call)(host_run *run)) {
     bench_candidate *row = bench_add(self, who, what, TMS_BF16);
 
     row->op = "call";
     row->kernel = run->candidate->kernel;
-    for (int round = -WARM_UP; round < self->options.rounds; round++) {
-        double first;
-
-        bench_check(cudaDeviceSynchronize());
-        first = now_us();
-        for (int i = 0; i < CALLS; i++)
-            call(run);
-        if (round >= 0)
-            row->us[round] = (now_us() - first) / CALLS;
-    }
+    for (double until = now_us() + warm_up_us; now_us() < until;)
+        time_batch(run, call);
+    for (int round = 0; round < self->options.rounds; round++)
+        row->us[round] = time_batch(run, call);
     bench_check(cudaDeviceSynchronize());
     row->median = tmsi_median_of(row->us, self->options.rounds);
 }
