@@ -48,11 +48,11 @@ template <class T> struct Consumer {
      * kept by the caller, or a register more is taken by each block. */
     __device__ inline uint32_t place_w(uint32_t first_w, int i) const {
         return T::IS_HALVED && i == T::BLOCKS - 1
-                   ? shared + T::X_BYTES + T::block(0, i) * T::BLOCK_BYTES
+                   ? shared + T::X_BYTES + T::row_block(0, i) * T::BLOCK_BYTES
                    : first_w + i * T::BLOCK_BYTES;
     }
     __device__ inline uint32_t place_x(int group, int i) const {
-        return shared + T::first_token(group, i) * X_ROW_BYTES;
+        return shared + T::block_token(group, i) * X_ROW_BYTES;
     }
 
     /* Step S of a stage for block i; offset: of the stage. */
@@ -100,7 +100,7 @@ template <class T> struct Consumer {
 
     __device__ inline void product(Sums &d) {
         const int tid = tmsi_tid_x(), thread = tid % WARPGROUP, group = tid / WARPGROUP - 1;
-        const uint32_t first_w = shared + T::X_BYTES + T::block(group, 0) * T::BLOCK_BYTES;
+        const uint32_t first_w = shared + T::X_BYTES + T::row_block(group, 0) * T::BLOCK_BYTES;
         Meta even, odd;
         int kb = 0;
 

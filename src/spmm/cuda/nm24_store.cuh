@@ -32,27 +32,18 @@ template <class T> struct Store {
     __device__ inline void wait_for_place() const {
         wait_for(shared + T::FACTORS_FULL_AT, tile & 1);
     }
-    __device__ inline int first_block() const {
+    __device__ inline int tile_block() const {
         return (int)tmsi_load_shared_u32(shared + T::PLACE_AT);
     }
-    __device__ inline int first_token() const {
+    __device__ inline int tile_token() const {
         return (int)tmsi_load_shared_u32(shared + T::PLACE_AT + 4);
     }
 
-    /* This warpgroup's buffers, and barriers of the residual. */
+    /* This warpgroup's buffers. */
     __device__ inline uint32_t buffer(int i) const {
-        return shared + T::STAGING_AT + group * T::STAGING_BYTES + i * T::BUFFER_BYTES;
+        return T::buffer(shared, group, i);
     }
-    __device__ inline uint32_t residual(int i) const {
-        return shared + T::RESIDUAL_AT + (group * T::BUFFERS + i) * 8;
-    }
-    /* Where chunk c of this warpgroup's lies in the tile: its block of rows, and its tokens. */
-    __device__ inline int block(int c) const {
-        return T::block(group, c / T::CHUNKS);
-    }
-    __device__ inline int token(int c) const {
-        return T::token(group, c);
-    }
+
     /* Says, while the product still runs, that the first chunks of the residual may come: the
      * buffers have been stored long before. */
     __device__ inline void free_buffers() const {
@@ -71,7 +62,8 @@ template <class T> struct Store {
 
     /* y's out of it. */
     template <int KIND> __device__ inline void store_chunk(int c) {
-        const int row_block = first_block() + block(c), first = first_token() + token(c);
+        const int row_block = tile_block() + T::chunk_block(group, c);
+        const int first = tile_token() + T::chunk_token(group, c);
 
         if (row_block < p.row_blocks) {
             if (KIND == TURNED)
@@ -160,14 +152,15 @@ template <class T> struct Store {
 #pragma unroll
         for (int c = 0; c < T::ALL_CHUNKS; c++) {
             if (c % T::CHUNKS == 0) {
-                f.rows_at = shared + T::ROWS_AT + (block(c) * 64 + warp * 16 + lane / 4) * 8;
+                f.rows_at = shared + T::ROWS_AT +
+                            (T::chunk_block(group, c) * 64 + warp * 16 + lane / 4) * 8;
                 if (!has_branches(KIND))
                     f.rows.load(f.rows_at);
-                else if (first_block() + block(c) >= p.row_blocks)
+                else if (tile_block() + T::chunk_block(group, c) >= p.row_blocks)
                     f.flags &= ~(uint32_t)HAS_ABSMAX; /* rows past w's end */
             }
             if (KIND == RESIDUAL) {
-                wait_for(residual(c % T::BUFFERS), phase(c));
+                wait_for(T::residual(shared, group, c % T::BUFFERS), phase(c));
             } else if (c == 0 || c >= T::BUFFERS) {
                 if (thread == 0 && c == 0)
                     tmsi_store_wait_read<0>(); /* of the tile before: long since */
@@ -178,15 +171,15 @@ template <class T> struct Store {
 #pragma unroll
             for (int j = 0; j < T::CHUNK / 16; j++)
                 write_16_tokens<KIND>(f, d[c / T::CHUNKS] + (c % T::CHUNKS * T::CHUNK + 16 * j) / 2,
-                                      token(c) + 16 * j, j, buffer(c % T::BUFFERS) + place);
+                                      T::chunk_token(group, c) + 16 * j, j,
+                                      buffer(c % T::BUFFERS) + place);
             tmsi_fence_proxy_async();
             tmsi_bar_sync(1 + group, WARPGROUP);
             if (thread == 0) {
                 store_chunk<KIND>(c);
                 if (KIND == RESIDUAL && c + T::BUFFERS < T::ALL_CHUNKS) {
                     tmsi_store_wait_read<0>();
-                    fetch_residual<T>(p, shared, group, c + T::BUFFERS, first_block(),
-                                      first_token());
+                    fetch_residual<T>(p, shared, group, c + T::BUFFERS, tile_block(), tile_token());
                 }
             }
         }
@@ -205,9 +198,10 @@ template <class T> struct Store {
         const tmsi_epilogue &e = p.epilogue;
         const int tid = tmsi_tid_x() % WARPGROUP; /* anew: sums take the registers */
         const float *scales = (const float *)(memory + T::SCALES_AT) + token;
-        const int row = tid % 16 * 4, n = (first_block() + T::block(group, i)) * 64 + row;
-        const int first = first_token() + token;
-        const float2 *rows = (const float2 *)(memory + T::ROWS_AT) + T::block(group, i) * 64 + row;
+        const int row = tid % 16 * 4, n = (tile_block() + T::row_block(group, i)) * 64 + row;
+        const int first = tile_token() + token;
+        const float2 *rows =
+            (const float2 *)(memory + T::ROWS_AT) + T::row_block(group, i) * 64 + row;
 
 #pragma unroll 1
         for (int t = tid / 16; t < T::PLAIN_TOKENS; t += WARPGROUP / 16) {
@@ -223,8 +217,8 @@ template <class T> struct Store {
                 largest = tmsi_epilogue_piece(e, z, n, at_token);
             if (e.absmax != NULL) {
 #pragma unroll
-                for (int i = 1; i < 16; i *= 2)
-                    largest = max(largest, __shfl_xor_sync(0xffffffffu, largest, i));
+                for (int j = 1; j < 16; j *= 2)
+                    largest = max(largest, __shfl_xor_sync(0xffffffffu, largest, j));
                 if (tid % 16 == 0 && at_token < e.t)
                     atomicMax(&e.absmax[at_token], largest);
             }
@@ -234,37 +228,35 @@ template <class T> struct Store {
     /* Every other epilogue: sums are spread out in shared memory, and finished in pieces or element
      * by element. */
     __device__ inline void write_spread(Sums &d) {
-        constexpr int CHUNKS = T::TOKENS / T::PLAIN_TOKENS;
-        constexpr int COUNT = T::BLOCKS * CHUNKS - (T::IS_HALVED ? CHUNKS / 2 : 0);
         float *spread = (float *)(memory + T::STAGING_AT + group * T::STAGING_BYTES);
         const int warp = thread / 32, lane = thread % 32;
         const int row = warp * 16 + lane / 4;
 
         wait_for_place();
 #pragma unroll 1
-        for (int chunk = 0; chunk < COUNT; chunk++) {
-            const int i = chunk / CHUNKS;
-            const int token = T::first_token(group, i) + chunk % CHUNKS * T::PLAIN_TOKENS;
+        for (int piece = 0; piece < T::ALL_PIECES; piece++) {
+            const int i = piece / T::PIECES;
+            const int token = T::block_token(group, i) + piece % T::PIECES * T::PLAIN_TOKENS;
 
             tmsi_bar_sync(1 + group, WARPGROUP);
 #pragma unroll
-            for (int c = 0; c < COUNT; c++)
-                if (c == chunk)
+            for (int c = 0; c < T::ALL_PIECES; c++)
+                if (c == piece)
 #pragma unroll
                     for (int j = 0; j < T::PLAIN_TOKENS / 8; j++)
 #pragma unroll
                         for (int r = 0; r < 4; r++)
                             spread[(8 * j + 2 * (lane & 3) + (r & 1)) * T::PLAIN_PITCH + row +
                                    8 * (r >> 1)] =
-                                to_float(
-                                    d[c / CHUNKS][(c % CHUNKS * T::PLAIN_TOKENS + 8 * j) / 2 + r]);
+                                to_float(d[c / T::PIECES]
+                                          [(c % T::PIECES * T::PLAIN_TOKENS + 8 * j) / 2 + r]);
             tmsi_bar_sync(1 + group, WARPGROUP);
             if (p.kind == PIECES)
                 write_pieces(spread, i, token);
-            else if (first_block() + T::block(group, i) < p.row_blocks)
+            else if (tile_block() + T::row_block(group, i) < p.row_blocks)
                 tmsi_epilogue_plain(p.epilogue, spread, T::PLAIN_PITCH,
-                                    (first_block() + T::block(group, i)) * 64,
-                                    first_token() + token, T::PLAIN_TOKENS, thread);
+                                    (tile_block() + T::row_block(group, i)) * 64,
+                                    tile_token() + token, T::PLAIN_TOKENS, thread);
         }
         tmsi_bar_sync(1 + group, WARPGROUP);
         release_factors();

@@ -106,7 +106,8 @@ struct Tile {
         ((BUFFERS * BUFFER_BYTES > PLAIN_BYTES ? BUFFERS * BUFFER_BYTES : PLAIN_BYTES) + 1023) /
         1024 * 1024;
     static constexpr int STAGING_AT = STAGES * STAGE_BYTES;
-    /* What the epilogue needs: scale and bias a row, scale_t a token. */
+    /* What the epilogue needs, "the factors": scale and bias a row, scale_t a token, where the tile
+     * lies. */
     static constexpr int ROWS_AT = STAGING_AT + CONSUMERS * STAGING_BYTES;
     static constexpr int SCALES_AT = ROWS_AT + ROW_BLOCKS * 64 * 8;
     static constexpr int PLACE_AT = SCALES_AT + TOKENS * 4; /* first block of rows, first token */
@@ -120,22 +121,37 @@ struct Tile {
     static constexpr int SHARED_BYTES = FACTORS_EMPTY_AT + 8;
     static constexpr int CHUNKS = TOKENS / CHUNK; /* of a block, and of all of a warpgroup's */
     static constexpr int ALL_CHUNKS = BLOCKS * CHUNKS - (IS_HALVED ? CHUNKS / 2 : 0);
+    /* Pieces of PLAIN_TOKENS likewise. */
+    static constexpr int PIECES = TOKENS / PLAIN_TOKENS;
+    static constexpr int ALL_PIECES = BLOCKS * PIECES - (IS_HALVED ? PIECES / 2 : 0);
     /* Of transposed y a chunk leaves as boxes of so many tokens by 64 rows of w. */
     static constexpr int TURNED_TOKENS = CHUNK % 32 == 0 ? 32 : 16;
     static_assert(SHARED_BYTES <= 232448, "a CTA has 227 KiB of shared memory");
     static_assert(BUFFERS <= ALL_CHUNKS, "a tile uses each buffer");
+    static_assert(TOKENS % CHUNK == 0 && CHUNK % 16 == 0 && TOKENS % PLAIN_TOKENS == 0, "");
     static_assert(!IS_HALVED || (CONSUMERS == 2 && CHUNKS % 2 == 0), "halves are whole chunks");
+    static_assert(!IS_HALVED || TOKENS / 2 % PLAIN_TOKENS == 0, "");
 
     /* Where block i of warpgroup `group` lies in the tile: its block of rows, its first token. */
-    __device__ static inline int block(int group, int i) {
+    __device__ static inline int row_block(int group, int i) {
         return IS_HALVED && i == BLOCKS - 1 ? ROW_BLOCKS - 1 : group * (ROW_BLOCKS / CONSUMERS) + i;
     }
-    __device__ static inline int first_token(int group, int i) {
+    __device__ static inline int block_token(int group, int i) {
         return IS_HALVED && i == BLOCKS - 1 ? group * (TOKENS / 2) : 0;
     }
-    /* The first token of its chunk c. */
-    __device__ static inline int token(int group, int c) {
-        return first_token(group, c / CHUNKS) + c % CHUNKS * CHUNK;
+    /* Likewise its chunk c. */
+    __device__ static inline int chunk_block(int group, int c) {
+        return row_block(group, c / CHUNKS);
+    }
+    __device__ static inline int chunk_token(int group, int c) {
+        return block_token(group, c / CHUNKS) + c % CHUNKS * CHUNK;
+    }
+    /* Where its buffer i lies, and that buffer's barrier for the residual. */
+    __device__ static inline uint32_t buffer(uint32_t shared, int group, int i) {
+        return shared + STAGING_AT + group * STAGING_BYTES + i * BUFFER_BYTES;
+    }
+    __device__ static inline uint32_t residual(uint32_t shared, int group, int i) {
+        return shared + RESIDUAL_AT + (group * BUFFERS + i) * 8;
     }
 };
 
@@ -218,14 +234,12 @@ __device__ inline void wait_for(uint32_t barrier, uint32_t phase) {
 template <class T>
 __device__ inline void fetch_residual(const Params &p, uint32_t shared, int group, int c,
                                       int row_block, int token) {
-    const int buffer = c % T::BUFFERS;
-    const uint32_t barrier = shared + T::RESIDUAL_AT + (group * T::BUFFERS + buffer) * 8;
+    const uint32_t barrier = T::residual(shared, group, c % T::BUFFERS);
 
     tmsi_mbarrier_arrive_expect_tx(barrier, T::BUFFER_BYTES);
-    tmsi_copy_tensor_2d(shared + T::STAGING_AT + group * T::STAGING_BYTES +
-                            buffer * T::BUFFER_BYTES,
-                        &p.residual_map, (row_block + T::block(group, c / T::CHUNKS)) * 64,
-                        token + T::token(group, c), barrier);
+    tmsi_copy_tensor_2d(T::buffer(shared, group, c % T::BUFFERS), &p.residual_map,
+                        (row_block + T::chunk_block(group, c)) * 64,
+                        token + T::chunk_token(group, c), barrier);
 }
 
 /* Behind __syncwarp one lane arrives at a barrier for its whole warp. racecheck does not see that
