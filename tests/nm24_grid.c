@@ -30,6 +30,43 @@ static void clusters_cover_the_product_once(void **state) {
             }
 }
 
+/* Every tile has one CTA; the only ones besides are past the end of a single row of odd length. */
+static void check_places(int32_t tiles_n, int32_t tiles_t, int32_t raster) {
+    const tmsi_nm24_grid grid = tmsi_nm24_grid_of(tiles_n, tiles_t, 1, 1);
+    int counts[32][32] = {{0}};
+
+    for (int32_t cluster = 0; cluster < grid.clusters; cluster++) {
+        const tmsi_nm24_place a = tmsi_nm24_place_of(&grid, raster, cluster, 0);
+        const tmsi_nm24_place b = tmsi_nm24_place_of(&grid, raster, cluster, 1);
+
+        assert_int_equal(a.shares_x, b.shares_x);
+        assert_int_equal(b.tile_n - a.tile_n, a.shares_x);
+        assert_int_equal(b.tile_t - a.tile_t, !a.shares_x);
+        counts[a.tile_n][a.tile_t]++;
+        counts[b.tile_n][b.tile_t]++;
+    }
+    for (int32_t n = 0; n < 32; n++)
+        for (int32_t t = 0; t < 32; t++) {
+            const bool is_past = tiles_n % 2 != 0 && tiles_t % 2 != 0 && n == tiles_n - 1;
+
+            assert_int_equal(counts[n][t], n < tiles_n && t < tiles_t + is_past);
+        }
+}
+
+static void every_tile_has_one_place_in_any_raster(void **state) {
+    (void)state;
+    for (int32_t n = 1; n <= 31; n++)
+        for (int32_t t = 1; t <= 31; t++)
+            for (int32_t raster = 1; raster <= 17; raster++)
+                check_places(n, t, raster);
+}
+
+/* Planning asks for costs up to the most tokens that a plan may be for. */
+static void clusters_do_not_overflow(void **state) {
+    (void)state;
+    assert_true(tmsi_nm24_grid_of(INT32_MAX, INT32_MAX, 64, 64).clusters > (int64_t)1 << 48);
+}
+
 static void nothing_is_cut_where_there_are_no_tokens(void **state) {
     (void)state;
     assert_int_equal(tmsi_nm24_grid_of(4096, 0, 256, 192).clusters, 0);
@@ -38,6 +75,8 @@ static void nothing_is_cut_where_there_are_no_tokens(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(clusters_cover_the_product_once),
+        cmocka_unit_test(every_tile_has_one_place_in_any_raster),
+        cmocka_unit_test(clusters_do_not_overflow),
         cmocka_unit_test(nothing_is_cut_where_there_are_no_tokens),
     };
 

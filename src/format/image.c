@@ -1,7 +1,6 @@
 #include <string.h>
 
 #include "base/memory.h"
-#include "format/cuda/launch.h"
 #include "format/layout.h"
 
 /* Selection follows the first n:m part, and so do the dense parts beside it. */

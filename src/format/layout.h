@@ -9,6 +9,12 @@
 #include "format/format.h"
 #include "format/source.h"
 
+/* Parts of an image begin at multiples of a GPU's cache line: behind a dense part, which is 64
+ * bytes longer than its weights, 512 bytes of a warp would touch five lines, not four. Zeros lie
+ * between parts: a build on a GPU writes them behind each part that does not end at such a
+ * multiple. */
+enum { TMSI_PART_ALIGNMENT = 128 };
+
 typedef enum tmsi_layout_id {
 #define TMS_LAYOUT(id, name, version, stem, extra) TMSI_LAYOUT_##id,
 #include "format/layout.def"

@@ -13,12 +13,6 @@ struct tmsi_cuda_device;
 /* Most matrices of one image: they travel as an argument of the kernel. */
 enum { TMSI_NM24_MMA_MATRICES_MAX = 64 };
 
-/* Parts of an image begin at multiples of a GPU's cache line: behind a dense part, which is 64
- * bytes longer than its weights, 512 bytes of a warp would touch five lines, not four. Zeros lie
- * between parts: a build on a GPU writes them behind each part that does not end at such a
- * multiple. */
-enum { TMSI_PART_ALIGNMENT = 128 };
-
 /* A plain part begins with so many: as i64, where its first component begins, and zeros. */
 enum { TMSI_PLAIN_HEADER_BYTES = 64 };
 

@@ -10,6 +10,7 @@
 #include "format/cuda/nm24_mma.cuh"
 
 extern "C" {
+#include "format/layout.h"
 #include "format/layout/nm24_mma.h"
 }
 

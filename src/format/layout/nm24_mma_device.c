@@ -7,6 +7,7 @@
 #include "base/memory.h"
 #include "format/cuda/launch.h"
 #include "format/element.h"
+#include "format/layout.h"
 #include "format/layout/nm24_mma.h"
 #include "format/layout/plain.h"
 #include "format/nm.h"

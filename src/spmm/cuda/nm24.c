@@ -39,8 +39,8 @@ bool tmsi_spmm_fits_nm24_mma_f16(const tms_spmm_problem *problem) {
 tmsi_nm24_grid tmsi_nm24_grid_of(int64_t n, int64_t t, int64_t rows, int64_t tokens) {
     const int64_t tiles_n = tmsi_div_up(n, rows), tiles_t = tmsi_div_up(t, tokens);
     const int64_t single = tiles_n % 2 * tmsi_div_up(tiles_t, 2);
-    const tmsi_nm24_grid grid = {(int32_t)(tiles_n / 2), (int32_t)tiles_t, (int32_t)(tiles_n % 2),
-                                 (int32_t)(tiles_n / 2 * tiles_t + single)};
+    const tmsi_nm24_grid grid = {tiles_n / 2 * tiles_t + single, (int32_t)(tiles_n / 2),
+                                 (int32_t)tiles_t, (int32_t)(tiles_n % 2)};
 
     return grid;
 }

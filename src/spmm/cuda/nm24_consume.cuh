@@ -120,7 +120,7 @@ template <class T> struct Consumer {
 };
 
 template <class T> __device__ inline void consume(const Params &p, uint32_t shared) {
-    const int clusters = p.grid.clusters;
+    const int clusters = (int)p.grid.clusters;
     Consumer<T> consumer(p, shared);
 
     /* The ring's steps tell which tile it is: its number in a register of its own would be one too

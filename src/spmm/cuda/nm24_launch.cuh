@@ -111,10 +111,9 @@ done:
  * cache. All of a small w, so that x is read once; else 8, where 4, 6 and 16 take up to 3 % more
  * joules, and so time (H100). */
 inline int32_t choose_raster(int64_t w_bytes, int32_t pairs_n) {
-    constexpr int64_t SMALL_BYTES = 12 << 20;
-    constexpr int32_t WIDTH = 8;
+    constexpr int64_t SMALL_BYTES = 12 << 20, WIDTH = 8;
 
-    return w_bytes <= SMALL_BYTES && pairs_n > WIDTH ? pairs_n : WIDTH;
+    return (int32_t)(w_bytes <= SMALL_BYTES ? tmsi_max(pairs_n, WIDTH) : WIDTH);
 }
 
 template <class T> tms_status launch(const tmsi_spmm_run &run, const char *name) {

@@ -24,7 +24,7 @@ constexpr uint16_t BOTH = (1u << CLUSTER) - 1;
  * them as zeros made products of 1 token 1.4 times slower than of 64. */
 template <class T> __device__ inline void produce_x(const Params &p, uint32_t shared, int rank) {
     const uint32_t full = shared + T::BARRIERS_AT, empty = full + T::STAGES * 8;
-    const int clusters = p.grid.clusters, box_bytes = p.box_rows * X_ROW_BYTES;
+    const int clusters = (int)p.grid.clusters, box_bytes = p.box_rows * X_ROW_BYTES;
     Ring<T::STAGES> ring;
 
     tmsi_prefetch_tensormap(&p.x_map);
@@ -56,7 +56,7 @@ template <class T> __device__ inline void produce_x(const Params &p, uint32_t sh
 template <class T>
 __device__ inline void produce_w(const Params &p, uint32_t shared, int rank, int first, int count) {
     const uint32_t full = shared + T::BARRIERS_AT, empty = full + T::STAGES * 8;
-    const int clusters = p.grid.clusters;
+    const int clusters = (int)p.grid.clusters;
     const int64_t row_bytes = (int64_t)p.k_blocks * T::BLOCK_BYTES;
     Ring<T::STAGES> ring;
 
@@ -94,7 +94,7 @@ __device__ inline void produce_w(const Params &p, uint32_t shared, int rank, int
 template <class T>
 __device__ inline void produce_factors(const Params &p, uint32_t shared, int rank) {
     const tmsi_epilogue &e = p.epilogue;
-    const int clusters = p.grid.clusters, lane = threadIdx.x % 32;
+    const int clusters = (int)p.grid.clusters, lane = threadIdx.x % 32;
     const float half = p.kind == SMOOTH ? 0.5f : 1.f;
     uint32_t phase = 1;
 
@@ -120,12 +120,13 @@ __device__ inline void produce_factors(const Params &p, uint32_t shared, int ran
         if (EACH_ARRIVES || lane == 0)
             tmsi_mbarrier_arrive(shared + T::FACTORS_FULL_AT);
         phase ^= 1;
-        if (p.kind == RESIDUAL) {
+        if (p.kind == RESIDUAL && lane == 0) {
             wait_for(shared + T::BUFFERS_FREE_AT, phase);
-            for (int i = 0; lane == 0 && i < T::CONSUMERS * T::BUFFERS; i++)
+            for (int i = 0; i < T::CONSUMERS * T::BUFFERS; i++)
                 fetch_residual<T>(p, shared, i / T::BUFFERS, i % T::BUFFERS, at.row_block,
                                   at.token);
         }
+        __syncwarp();
     }
 }
 

@@ -176,32 +176,19 @@ struct Params {
 struct Place {
     int row_block; /* first m64 block */
     int token;     /* first token */
-    int blocks;    /* m64 blocks of the tile that the image has, 0 .. ROW_BLOCKS */
+    int blocks;    /* m64 blocks of the tile that the image has, 1 .. ROW_BLOCKS */
     int boxes;     /* of x that have a token */
     bool shares_x; /* the cluster is two tiles along n; else two along t, which share w */
 };
 
-/* Groups of `raster` pairs of tiles along n, t advancing by two in each; an odd last row of tiles
- * goes with the last group, two tiles along t a cluster. */
 template <class T> __device__ inline Place place(const Params &p, int cluster, int rank) {
-    const tmsi_nm24_grid &grid = p.grid;
-    const int last = (max(grid.pairs_n, 1) - 1) / p.raster;
-    const int group = min(cluster / (p.raster * grid.tiles_t), last);
-    const int first = group * p.raster, width = min(grid.pairs_n - first, p.raster);
-    const int rest = cluster - first * grid.tiles_t;
-    const int step = 2 * width + (group == last ? grid.has_single : 0);
-    const int t = rest / step * 2, inside = rest % step;
+    const tmsi_nm24_place tile = tmsi_nm24_place_of(&p.grid, p.raster, cluster, rank);
     Place at;
 
-    at.shares_x = inside < width * min(grid.tiles_t - t, 2);
-    if (at.shares_x) {
-        at.row_block = ((first + inside % width) * CLUSTER + rank) * T::ROW_BLOCKS;
-        at.token = (t + inside / width) * T::TOKENS;
-    } else {
-        at.row_block = grid.pairs_n * CLUSTER * T::ROW_BLOCKS;
-        at.token = (t + rank) * T::TOKENS;
-    }
-    at.blocks = max(min(p.row_blocks - at.row_block, T::ROW_BLOCKS), 0);
+    at.shares_x = tile.shares_x;
+    at.row_block = tile.tile_n * T::ROW_BLOCKS;
+    at.token = tile.tile_t * T::TOKENS;
+    at.blocks = min(p.row_blocks - at.row_block, T::ROW_BLOCKS);
     at.boxes = (max(min(p.epilogue.t - at.token, T::TOKENS), 1) + p.box_rows - 1) / p.box_rows;
     return at;
 }
