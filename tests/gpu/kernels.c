@@ -96,6 +96,28 @@ static void kernel_is_right_over_many_waves(void **state) {
     for_each_type(*state, check_waves);
 }
 
+/* A weight too large to lie side by side in the L2 cache: its rows of tiles come in groups, whose
+ * last is narrower and may have a single row. */
+static void check_large_weight(const tmsi_spmm_kernel *kernel, tms_dtype type) {
+    const int64_t n = 4700, k = tmsi_dtype_bytes(type) == 2 ? 2372 : 4348, t = 300; /* 13 MB */
+    tms_spmm_problem problem = tmsi_spmm_problem_24(type, n, k, t);
+    gpu_ground *ground;
+    gpu_product product;
+
+    problem.epilogue = TMS_EPILOGUE_BIAS;
+    problem.y_type = TMS_BF16;
+    if (!kernel->fits(&problem))
+        return;
+    ground = gpu_ground_make(type, n, k, t, TEST_RANDOM, -1, test_seed());
+    gpu_product_make(&product, &room, ground, &problem, t, GPU_ROWS_ALIGNED, false, test_seed());
+    expect_right(kernel, &product);
+    gpu_ground_free(ground);
+}
+
+static void kernel_is_right_with_a_large_weight(void **state) {
+    for_each_type(*state, check_large_weight);
+}
+
 /* The k's of a tile shared by 1 to 8 CTAs, whatever the kernel would choose: shares of a block each
  * and of several, equal and not, tiles that are not full. */
 static void check_splits(const tmsi_spmm_kernel *kernel, tms_dtype type) {
@@ -365,6 +387,7 @@ int gpu_test_kernel(const tmsi_spmm_kernel *kernel) {
         cmocka_unit_test(gpu_kernel_is_right_on_every_axis),
         cmocka_unit_test(kernel_is_right_over_many_waves),
         cmocka_unit_test(kernel_is_right_at_every_split),
+        cmocka_unit_test(kernel_is_right_with_a_large_weight),
         cmocka_unit_test(kernel_reads_every_pair_of_positions_in_every_lane),
         cmocka_unit_test(kernel_keeps_a_non_finite_token_to_itself),
         cmocka_unit_test(kernel_gives_the_same_bits_a_hundred_times),
