@@ -16,6 +16,7 @@ from table import markdown, put_between
 
 PROCESSORS = 132  # of an H100 or H200
 TYPES = ("bf16", "f16", "e4m3", "i8")
+DENSE_KEPT = "tamis dense kept"
 
 
 def geomean(values):
@@ -47,8 +48,14 @@ def is_plain(mine):
     return all(row["epilogue"] == "none" for row in mine)
 
 
+def is_few(mine):
+    """Of the set of few tokens, which alone has the plan with dense kept: one product is in both."""
+    return any(row["who"] == DENSE_KEPT for row in mine)
+
+
 def latest(lists):
-    return list({(product_of(mine[0]), is_plain(mine)): mine for mine in lists}.values())
+    return list({(product_of(mine[0]), is_plain(mine), is_few(mine)): mine
+                 for mine in lists}.values())
 
 
 def flat(lists):
@@ -81,13 +88,13 @@ def note_of(rows):
             f"{first['versions'].strip()}; commit {first['commit']}; {first['date']}.\n")
 
 
-def by_shape(lists, dtype):
-    """{(t, k, n): {who: row}} of plain products."""
+def by_shape(lists, dtype, few):
+    """{(t, k, n): {who: row}} of plain products, of the set of few tokens or of the others."""
     shapes = {}
     for mine in lists:
         first = mine[0]
         if (first["op"] == "spmm" and first["dtype"] == dtype and first["state"] == "sustained"
-                and is_plain(mine)):
+                and is_plain(mine) and is_few(mine) == few):
             shapes[first["t"], first["k"], first["n"]] = {row["who"]: row for row in mine}
     return {shape: who for shape, who in shapes.items() if "tamis" in who}
 
@@ -119,12 +126,12 @@ def shape_line(shape, who):
 
 
 def shapes_table(lists):
-    """Layers of transformers: square weights at few tokens are another table's."""
+    """Layers of transformers."""
     heads = ("T, K, N", "cuBLASLt", "cuSPARSELt", "tamis (TFLOP/s)", "× cuBLASLt", "× cuSPARSELt",
              "of floor", "kernel")
     text, used = [], []
     for dtype in TYPES:
-        shapes = {s: who for s, who in by_shape(lists, dtype).items() if not is_few(s)}
+        shapes = by_shape(lists, dtype, few=False)
         if not shapes:
             continue
         used += [row for who in shapes.values() for row in who.values()]
@@ -142,19 +149,14 @@ def shapes_table(lists):
     return "\n".join(text) + "\n" + (note_of(used) if used else "")
 
 
-def is_few(shape):
-    t, k, n = shape
-    return k == n and k in (4096, 8192) and (t, k) not in ((4096, 4096), (8192, 8192))
-
-
 def few_table(lists):
     heads = ("T", "cuBLASLt", "cuSPARSELt", "tamis", "× cuBLASLt", "× the faster", "kernel",
              "dense kept", "× the faster", "kernel")
     rivals = ("cublaslt", "cusparselt")
     text, used = [], []
-    shapes = by_shape(lists, "bf16")
+    shapes = by_shape(lists, "bf16", few=True)
     for size in (4096, 8192):
-        few = {s: who for s, who in shapes.items() if s[1] == s[2] == size and s[0] <= 4096}
+        few = {s: who for s, who in shapes.items() if s[1] == size}
         if not few:
             continue
         used += [row for who in few.values() for row in who.values()]
@@ -163,7 +165,7 @@ def few_table(lists):
             who = few[shape]
             best = min((who[r]["us"] for r in rivals if r in who), default=None)
             ours = []
-            for name in ("tamis", "tamis dense kept"):
+            for name in ("tamis", DENSE_KEPT):
                 row = who.get(name)
                 ours.append((number(row["us"], 1), number(best / row["us"] if best else None),
                              f"`{row['kernel']}`") if row else ("–", "–", "–"))

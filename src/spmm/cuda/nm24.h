@@ -1,4 +1,4 @@
-/* What choosing and launching of the nm24 kernels share. */
+/* What choosing, launching and the nm24 kernels themselves share. */
 #ifndef TAMIS_SPMM_CUDA_NM24_H
 #define TAMIS_SPMM_CUDA_NM24_H
 

@@ -114,7 +114,7 @@ __device__ inline void produce_factors(const Params &p, uint32_t shared, int ran
                                                                  ? e.scale_t[at.token + t]
                                                                  : 1.f);
         if (lane < 2)
-            tmsi_store_shared_u32(shared + T::PLACE_AT + lane * 4,
+            tmsi_store_shared_u32(shared + T::TILE_BLOCK_AT + lane * 4,
                                   lane == 0 ? at.row_block : at.token);
         __syncwarp();
         if (EACH_ARRIVES || lane == 0)

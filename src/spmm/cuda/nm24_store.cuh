@@ -33,10 +33,10 @@ template <class T> struct Store {
         wait_for(shared + T::FACTORS_FULL_AT, tile & 1);
     }
     __device__ inline int tile_block() const {
-        return (int)tmsi_load_shared_u32(shared + T::PLACE_AT);
+        return (int)tmsi_load_shared_u32(shared + T::TILE_BLOCK_AT);
     }
     __device__ inline int tile_token() const {
-        return (int)tmsi_load_shared_u32(shared + T::PLACE_AT + 4);
+        return (int)tmsi_load_shared_u32(shared + T::TILE_TOKEN_AT);
     }
 
     /* This warpgroup's buffers. */
@@ -45,7 +45,7 @@ template <class T> struct Store {
     }
 
     /* Says, while the product still runs, that the first chunks of the residual may come: the
-     * buffers have been stored long before. */
+     * buffers have been stored long before. Of whichever tile. */
     __device__ inline void free_buffers() const {
         if (p.kind == RESIDUAL && thread == 0) {
             tmsi_store_wait_read<0>();
@@ -145,7 +145,7 @@ template <class T> struct Store {
                     {},
                     0,
                     shared + T::SCALES_AT + 2 * (lane & 3) * 4,
-                    shared + T::PLACE_AT + 4,
+                    shared + T::TILE_TOKEN_AT,
                     lane};
 
         wait_for_place();

@@ -110,8 +110,9 @@ struct Tile {
      * lies. */
     static constexpr int ROWS_AT = STAGING_AT + CONSUMERS * STAGING_BYTES;
     static constexpr int SCALES_AT = ROWS_AT + ROW_BLOCKS * 64 * 8;
-    static constexpr int PLACE_AT = SCALES_AT + TOKENS * 4; /* first block of rows, first token */
-    static constexpr int BARRIERS_AT = PLACE_AT + 8;
+    static constexpr int TILE_BLOCK_AT = SCALES_AT + TOKENS * 4; /* its first block of rows */
+    static constexpr int TILE_TOKEN_AT = TILE_BLOCK_AT + 4;      /* and its first token */
+    static constexpr int BARRIERS_AT = TILE_TOKEN_AT + 4;
     /* full and empty a stage; one a buffer for the residual, one for all of its buffers being free;
      * full and empty for the factors. */
     static constexpr int RESIDUAL_AT = BARRIERS_AT + 2 * STAGES * 8;
