@@ -19,15 +19,12 @@
 
 namespace nm24 {
 
-template <class T>
-__global__ void __launch_bounds__(T::THREADS, 1) kernel(const __grid_constant__ Params p) {
-    const uint32_t shared = tmsi_shared_address(memory);
-    const int warpgroup = threadIdx.x / WARPGROUP;
-    const int rank = (int)tmsi_cluster_ctarank();
+/* Blocks past the image's end are never loaded; whatever the tensor core reads there must be legal
+ * metadata: 0x4 says positions 0 and 1. thread: of the consumers. */
+template <class T> __device__ inline void fill_metadata(int thread) {
+    constexpr int WORDS = T::STAGES * T::ROW_BLOCKS * T::META_BYTES / 4;
 
-    /* Blocks past the image's end are never loaded; whatever the tensor core reads there must be
-     * legal metadata: 0x4 says positions 0 and 1. */
-    for (int i = threadIdx.x; i < T::STAGES * T::ROW_BLOCKS * T::META_BYTES / 4; i += T::THREADS) {
+    for (int i = thread; i < WORDS; i += T::CONSUMERS * WARPGROUP) {
         const int word = i % (T::META_BYTES / 4), block = i / (T::META_BYTES / 4) % T::ROW_BLOCKS;
         const int stage = i / (T::META_BYTES / 4) / T::ROW_BLOCKS;
 
@@ -35,22 +32,46 @@ __global__ void __launch_bounds__(T::THREADS, 1) kernel(const __grid_constant__ 
                       TMSI_NM24_MMA_VALUE_BYTES))[word] = 0x44444444u;
     }
     tmsi_fence_proxy_async();
-    if (threadIdx.x == 0) {
-        for (int i = 0; i < T::STAGES; i++) {
-            tmsi_mbarrier_init(shared + T::BARRIERS_AT + i * 8, PRODUCERS);
-            tmsi_mbarrier_init(shared + T::BARRIERS_AT + (T::STAGES + i) * 8,
-                               T::CONSUMERS * (WARPGROUP / 32) * CLUSTER * WARP_ARRIVALS);
-        }
-        for (int i = 0; i < T::CONSUMERS * T::BUFFERS; i++)
-            tmsi_mbarrier_init(shared + T::RESIDUAL_AT + i * 8, 1);
-        tmsi_mbarrier_init(shared + T::BUFFERS_FREE_AT, T::CONSUMERS);
-        tmsi_mbarrier_init(shared + T::FACTORS_FULL_AT, WARP_ARRIVALS);
-        tmsi_mbarrier_init(shared + T::FACTORS_EMPTY_AT,
-                           T::CONSUMERS * (WARPGROUP / 32) * WARP_ARRIVALS);
-        tmsi_fence_mbarrier_init();
+}
+
+/* A barrier a lane: one thread for all of them held the start up. */
+template <class T> __device__ inline void init_barriers(uint32_t shared) {
+    const int at = T::BARRIERS_AT + threadIdx.x % 32 * 8;
+    const uint32_t warps = T::CONSUMERS * (WARPGROUP / 32) * WARP_ARRIVALS;
+
+    static_assert(T::SHARED_BYTES - T::BARRIERS_AT <= 32 * 8, "a lane each");
+    if (at >= T::SHARED_BYTES)
+        return;
+    tmsi_mbarrier_init(shared + at, at < T::BARRIERS_AT + T::STAGES * 8 ? PRODUCERS
+                                    : at < T::RESIDUAL_AT               ? warps * CLUSTER
+                                    : at < T::BUFFERS_FREE_AT           ? 1
+                                    : at < T::FACTORS_FULL_AT           ? T::CONSUMERS
+                                    : at < T::FACTORS_EMPTY_AT          ? WARP_ARRIVALS
+                                                                        : warps);
+    tmsi_fence_mbarrier_init();
+}
+
+template <class T>
+__global__ void __launch_bounds__(T::THREADS, 1) kernel(const __grid_constant__ Params p) {
+    const uint32_t shared = tmsi_shared_address(memory);
+    const int warpgroup = threadIdx.x / WARPGROUP;
+    const int rank = (int)tmsi_cluster_ctarank();
+    Place first = {};
+
+    /* Producers have nothing to order here, and work out where their first tile lies meanwhile. */
+    if (warpgroup == 0) {
+        tmsi_barrier_cluster_arrive_relaxed();
+        if (threadIdx.x == 0)
+            tmsi_prefetch_tensormap(&p.x_map);
+        first = place<T>(p, blockIdx.x / CLUSTER, rank);
+    } else {
+        if (threadIdx.x / 32 == WARPGROUP / 32)
+            init_barriers<T>(shared);
+        if (p.row_blocks % T::ROW_BLOCKS != 0)
+            fill_metadata<T>(threadIdx.x - WARPGROUP);
+        __syncwarp();
+        tmsi_barrier_cluster_arrive();
     }
-    __syncthreads();
-    tmsi_barrier_cluster_arrive();
     tmsi_barrier_cluster_wait();
     /* The grid before this one may still have run until here; from here on the next one may begin,
      * which waits in turn. */
@@ -59,15 +80,16 @@ __global__ void __launch_bounds__(T::THREADS, 1) kernel(const __grid_constant__ 
     if (warpgroup == 0) {
         if (T::CONSUMERS == 2)
             tmsi_setmaxnreg_dec<40>();
-        produce<T>(p, shared, rank);
+        produce<T>(p, shared, rank, first);
+        __syncwarp();
+        tmsi_barrier_cluster_arrive();
     } else {
         if (T::CONSUMERS == 2)
             tmsi_setmaxnreg_inc<232>();
         consume<T>(p, shared);
+        __syncwarp();
     }
-    /* The other CTA may still send copies and arrivals here. */
-    __syncwarp();
-    tmsi_barrier_cluster_arrive();
+    /* Until then the other CTA may still send copies and arrivals here. */
     tmsi_barrier_cluster_wait();
 }
 

@@ -22,14 +22,15 @@ constexpr uint16_t BOTH = (1u << CLUSTER) - 1;
 /* x, and the count of bytes that a stage waits for. Boxes without a token are not loaded: their
  * rows of shared memory hold what was there before, and the sums of it are never stored. Loading
  * them as zeros made products of 1 token 1.4 times slower than of 64. */
-template <class T> __device__ inline void produce_x(const Params &p, uint32_t shared, int rank) {
+template <class T>
+__device__ inline void produce_x(const Params &p, uint32_t shared, int rank, Place at) {
     const uint32_t full = shared + T::BARRIERS_AT, empty = full + T::STAGES * 8;
     const int clusters = (int)p.grid.clusters, box_bytes = p.box_rows * X_ROW_BYTES;
     Ring<T::STAGES> ring;
 
-    tmsi_prefetch_tensormap(&p.x_map);
     for (int cluster = blockIdx.x / CLUSTER; cluster < clusters; cluster += gridDim.x / CLUSTER) {
-        const Place at = place<T>(p, cluster, rank);
+        if (ring.steps > 0)
+            at = place<T>(p, cluster, rank);
         const uint32_t bytes = at.boxes * box_bytes + at.blocks * T::BLOCK_BYTES;
 
         for (int kb = 0; kb < p.k_blocks; kb++) {
@@ -54,14 +55,16 @@ template <class T> __device__ inline void produce_x(const Params &p, uint32_t sh
 
 /* Blocks first, first + 1 ... of a tile's w, `count` at most. */
 template <class T>
-__device__ inline void produce_w(const Params &p, uint32_t shared, int rank, int first, int count) {
+__device__ inline void produce_w(const Params &p, uint32_t shared, int rank, Place at, int first,
+                                 int count) {
     const uint32_t full = shared + T::BARRIERS_AT, empty = full + T::STAGES * 8;
     const int clusters = (int)p.grid.clusters;
     const int64_t row_bytes = (int64_t)p.k_blocks * T::BLOCK_BYTES;
     Ring<T::STAGES> ring;
 
     for (int cluster = blockIdx.x / CLUSTER; cluster < clusters; cluster += gridDim.x / CLUSTER) {
-        const Place at = place<T>(p, cluster, rank);
+        if (ring.steps > 0)
+            at = place<T>(p, cluster, rank);
         const uint8_t *from = p.w + (at.row_block + first) * row_bytes;
         const int blocks = min(at.blocks - first, count);
 
@@ -113,9 +116,12 @@ __device__ inline void produce_factors(const Params &p, uint32_t shared, int ran
             tmsi_store_shared(shared + T::SCALES_AT + t * 4, e.scale_t != NULL && at.token + t < e.t
                                                                  ? e.scale_t[at.token + t]
                                                                  : 1.f);
-        if (lane < 2)
-            tmsi_store_shared_u32(shared + T::TILE_BLOCK_AT + lane * 4,
-                                  lane == 0 ? at.row_block : at.token);
+        if (lane == 0) {
+            tmsi_store_shared_u32(shared + T::TILE_BLOCK_AT, at.row_block);
+            tmsi_store_shared_u32(shared + T::TILE_TOKEN_AT, at.token);
+            tmsi_store_shared_u32(shared + T::TILE_IS_LAST_AT,
+                                  cluster + (int)gridDim.x / CLUSTER >= clusters);
+        }
         __syncwarp();
         if (EACH_ARRIVES || lane == 0)
             tmsi_mbarrier_arrive(shared + T::FACTORS_FULL_AT);
@@ -130,8 +136,12 @@ __device__ inline void produce_factors(const Params &p, uint32_t shared, int ran
     }
 }
 
-template <class T> __device__ inline void produce(const Params &p, uint32_t shared, int rank) {
-    constexpr int EACH = (T::ROW_BLOCKS + 1) / (PRODUCERS - 1);
+/* Blocks of a tile's w that each of the threads for w loads. */
+template <class T> constexpr int EACH_W = (T::ROW_BLOCKS + 1) / (PRODUCERS - 1);
+
+/* at: of the first tile. */
+template <class T>
+__device__ inline void produce(const Params &p, uint32_t shared, int rank, const Place &at) {
     const int producer = threadIdx.x / 32;
 
     if (producer == PRODUCERS)
@@ -139,9 +149,9 @@ template <class T> __device__ inline void produce(const Params &p, uint32_t shar
     if (threadIdx.x % 32 != 0)
         return;
     if (producer == 0)
-        produce_x<T>(p, shared, rank);
+        produce_x<T>(p, shared, rank, at);
     else
-        produce_w<T>(p, shared, rank, (producer - 1) * EACH, EACH);
+        produce_w<T>(p, shared, rank, at, (producer - 1) * EACH_W<T>, EACH_W<T>);
 }
 
 } // namespace nm24

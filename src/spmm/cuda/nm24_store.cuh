@@ -28,10 +28,7 @@ template <class T> struct Store {
           thread(tid % WARPGROUP) {}
 
     /* The tile's first block of rows and first token, from where the producers put them: worked out
-     * here, or kept, they would cost registers. Behind a wait for the factors. */
-    __device__ inline void wait_for_place() const {
-        wait_for(shared + T::FACTORS_FULL_AT, tile & 1);
-    }
+     * here, or kept, they would cost registers. Behind the wait for the factors. */
     __device__ inline int tile_block() const {
         return (int)tmsi_load_shared_u32(shared + T::TILE_BLOCK_AT);
     }
@@ -148,7 +145,6 @@ template <class T> struct Store {
                     shared + T::TILE_TOKEN_AT,
                     lane};
 
-        wait_for_place();
 #pragma unroll
         for (int c = 0; c < T::ALL_CHUNKS; c++) {
             if (c % T::CHUNKS == 0) {
@@ -232,7 +228,6 @@ template <class T> struct Store {
         const int warp = thread / 32, lane = thread % 32;
         const int row = warp * 16 + lane / 4;
 
-        wait_for_place();
 #pragma unroll 1
         for (int piece = 0; piece < T::ALL_PIECES; piece++) {
             const int i = piece / T::PIECES;
@@ -263,6 +258,10 @@ template <class T> struct Store {
     }
 
     __device__ inline void any(Sums &d) {
+        wait_for(shared + T::FACTORS_FULL_AT, tile & 1);
+        /* Behind its last product a warp sends the other CTA nothing more. */
+        if (tmsi_load_shared_u32(shared + T::TILE_IS_LAST_AT))
+            tmsi_barrier_cluster_arrive();
         switch (p.kind) {
         case LINEAR:
             return write<LINEAR>(d);

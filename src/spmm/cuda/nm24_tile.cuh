@@ -112,7 +112,8 @@ struct Tile {
     static constexpr int SCALES_AT = ROWS_AT + ROW_BLOCKS * 64 * 8;
     static constexpr int TILE_BLOCK_AT = SCALES_AT + TOKENS * 4; /* its first block of rows */
     static constexpr int TILE_TOKEN_AT = TILE_BLOCK_AT + 4;      /* and its first token */
-    static constexpr int BARRIERS_AT = TILE_TOKEN_AT + 4;
+    static constexpr int TILE_IS_LAST_AT = TILE_TOKEN_AT + 4;    /* 1: of this CTA */
+    static constexpr int BARRIERS_AT = (TILE_IS_LAST_AT + 4 + 7) / 8 * 8;
     /* full and empty a stage; one a buffer for the residual, one for all of its buffers being free;
      * full and empty for the factors. */
     static constexpr int RESIDUAL_AT = BARRIERS_AT + 2 * STAGES * 8;
