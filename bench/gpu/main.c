@@ -29,8 +29,8 @@ static const struct {
     double ms;        /* of a turn, unless -m says another: the power cap follows some 100 ms */
 } sets[] = {
     {"shapes", bench_shapes, true, true, 250.0},   {"few", bench_few, true, false, 40.0},
-    {"fused", bench_fused_set, true, false, 20.0}, {"blocks", bench_blocks, true, false, 250.0},
-    {"host", bench_host, true, false, 60.0},       {"build", bench_build, true, false, 30.0},
+    {"fused", bench_fused_set, true, false, 60.0}, {"blocks", bench_blocks, true, false, 250.0},
+    {"host", bench_host, true, false, 20.0},       {"build", bench_build, true, false, 30.0},
     {"tiles", bench_tiles, false, false, 60.0},
 };
 enum { SET_COUNT = sizeof sets / sizeof sets[0] };
