@@ -48,11 +48,15 @@ racecheck_options=()
 # fail are looked at by the tests.
 memcheck_options=(--report-api-errors no)
 
+# What the tool counts by itself are instructions that set barriers up, of which one does it for 32.
+synccheck_options=(--num-cuda-barriers 64)
+
 check() { # a tool, then options and groups of test_gpu: one line, and what was reported
     local tool=$1 seconds=$SECONDS log options=() program=$test_gpu step=7 code
     shift
     log=$(mktemp -p "$logs")
     [ "$tool" = memcheck ] && options=("${memcheck_options[@]}")
+    [ "$tool" = synccheck ] && options=("${synccheck_options[@]}")
     [ "$tool" = racecheck ] &&
         program=$racecheck_gpu step=85 options=("${racecheck_options[@]}")
     timeout 600 "$sanitizer" --tool "$tool" "${options[@]}" --error-exitcode 9 \
